@@ -1,0 +1,124 @@
+"""What a run folder holds. ``run.json`` is a `RunRecord`; the tables beside it are Parquet.
+
+    run.json             this record, rewritten after every clip
+    config.yaml          the resolved configuration
+    environment.json     the machine and the software (`reelbench.bench.environment`)
+    samples.parquet      one row a timed (or warm-up) pass over a clip: `SAMPLE_COLUMNS`
+    frames.parquet       one row a sampled frame of a timed pass: `FRAME_COLUMNS`
+    results/<clip>.json  what the analyzer found (`reelbench.results.AnalyzerResult`)
+    report.html          the page
+
+History of ``RUN_VERSION``:
+    1  first version
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+RUN_VERSION = 1
+
+PHASES = ("decode", "preprocess", "infer", "postprocess", "other")
+"""Wall seconds of one pass, on the analyzer's own thread; they add up to ``total_s``. 'decode' is the time spent waiting for
+frames (all of the decoding where nothing is decoded ahead); ``decode_busy_s`` is what the decoder worked, wherever it ran."""
+
+SAMPLE_COLUMNS = (
+    "clip", "kind", "repetition", "started", "total_s", *(f"{phase}_s" for phase in PHASES), "decode_busy_s",
+    "cpu_s", "run_queue_s", "rss_peak_bytes", "vram_peak_bytes", "frames_decoded", "frames_sampled", "frames_inferred", "duration_s",
+)  # fmt: skip
+"""``kind`` is 'warmup' or 'timed'; ``started`` is Unix time; ``vram_peak_bytes`` is null without a GPU."""
+
+FRAME_COLUMNS = ("clip", "repetition", "index", "pts_s", "step_s")
+"""``step_s``: wall seconds from asking for this frame to asking for the next, averaged over the frames of one step (batch)."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ClipRecord(_Model):
+    """One clip of the corpus in this run. ``status`` 'refused': it could not be opened; 'failed': the analyzer failed on it."""
+
+    name: str
+    sha256: str = ""
+    has_truth: bool = False
+    status: Literal["pending", "measured", "refused", "failed"] = "pending"
+    error: str = ""
+    repetitions: int = 0
+    duration_s: float | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    flags: list[str] = Field(default_factory=list)
+    path: str = ""
+
+
+class ColdStart(_Model):
+    """Seconds before the steady state. ``prepare_s`` is spent once a machine (conversion, calibration); the others every start:
+    ``process_s`` starts Python and imports, ``load_s`` loads the network, ``first_pass_s`` is the first pass over the warm-up clip."""
+
+    prepare_s: float = 0.0
+    process_s: float = 0.0
+    load_s: float = 0.0
+    first_pass_s: float | None = None
+
+    @property
+    def total_s(self) -> float:
+        return self.process_s + self.load_s
+
+
+class Warmup(_Model):
+    """``stationary``: the last passes agreed (`reelbench.bench.stationarity`); False: the maximum was reached before they did."""
+
+    passes: int = 0
+    stationary: bool = False
+    note: str = ""
+
+
+class QualityRecord(_Model):
+    """``overall`` and ``per_clip`` are against ground truth; ``agreement…`` against the results of the variant ``reference``."""
+
+    primary: str = ""
+    overall: dict[str, float] = Field(default_factory=dict)
+    per_clip: dict[str, dict[str, float]] = Field(default_factory=dict)
+    reference: str = ""
+    agreement: dict[str, float] = Field(default_factory=dict)
+    agreement_per_clip: dict[str, dict[str, float]] = Field(default_factory=dict)
+    absent: dict[str, str] = Field(default_factory=dict)
+
+
+class RunRecord(_Model):
+    """One (analyzer, variant, corpus) measured once.
+
+    ``requested`` and ``effective`` differ only where on_unavailable=fallback was asked for; ``fallback_reason`` then says why.
+    ``status``: 'finished' (every clip measured or refused), 'failed' (some clip failed), 'interrupted', 'running'.
+    ``invalid`` says why the figures must not be used (evidence contradicts the request, …); empty for a valid run.
+    ``summary`` holds the figures of the table: x_realtime, frames_per_s, frame_ms_p50, frame_ms_p95, cold_start_s, rss_peak_bytes,
+    total_s_median (per pass), <phase>_s_median, <phase>_s_p95, cpu_s_median, run_queue_share, parent_cpu_share …
+    """
+
+    version: int = RUN_VERSION
+    run_id: str
+    created: str
+    analyzer: str
+    requested: str
+    effective: str
+    fallback_reason: str = ""
+    corpus: str
+    measure: str
+    command: str
+    config_hash: str
+    resume_key: str
+    status: Literal["running", "finished", "failed", "interrupted"] = "running"
+    invalid: str = ""
+    evidence: dict[str, Any] = Field(default_factory=dict)
+    weights: dict[str, str] = Field(default_factory=dict)
+    cold_start: ColdStart = Field(default_factory=ColdStart)
+    warmup: Warmup = Field(default_factory=Warmup)
+    clips: list[ClipRecord] = Field(default_factory=list)
+    summary: dict[str, float] = Field(default_factory=dict)
+    quality: QualityRecord = Field(default_factory=QualityRecord)
+    notes: list[str] = Field(default_factory=list)
+    mlflow_run_id: str | None = None

@@ -1,0 +1,84 @@
+"""A clip and its ground truth (docs/corpus.md describes the file ``<name>.truth.json``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from reelbench.errors import InputError
+from reelbench.results import Box, Seconds
+
+TRUTH_VERSION = 1
+Label = Annotated[str, Field(min_length=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TruthObject(_Strict):
+    """An object in one frame. ``ignore``: present but not judged (a detection of it is neither right nor wrong)."""
+
+    label: Label
+    box: Box
+    ignore: bool = False
+
+
+class TruthFrame(_Strict):
+    """Everything that can be seen at one instant; an empty list says that nothing is there."""
+
+    t_s: Seconds
+    objects: tuple[TruthObject, ...] = ()
+
+
+class TruthSpan(_Strict):
+    """A camera move, an overlay text or any other thing with an interval."""
+
+    start_s: Seconds
+    end_s: Seconds
+    label: Label
+    text: str | None = None
+    box: Box | None = None
+
+
+class Cut(_Strict):
+    """A change of shot. ``kind`` is 'cut', 'fade' or 'dissolve'; a cut has ``start_s == end_s``."""
+
+    start_s: Seconds
+    end_s: Seconds
+    kind: Label
+
+
+class Truth(_Strict):
+    """Ground truth of one clip. A part that is None is unknown; an empty one is known to hold nothing."""
+
+    version: int = TRUTH_VERSION
+    source: str = ""
+    objects: tuple[TruthFrame, ...] | None = None
+    overlays: tuple[TruthSpan, ...] | None = None
+    camera: tuple[TruthSpan, ...] | None = None
+    cuts: tuple[Cut, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One video file. ``name`` is unique within its corpus; ``sha256`` is that of the file."""
+
+    name: str
+    path: Path
+    corpus: str
+    sha256: str
+    truth: Truth | None = None
+
+
+def read_truth(path: Path) -> Truth:
+    """Read a truth file; InputError names the file and the first thing that is wrong in it."""
+    try:
+        return Truth.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise InputError(f"{path.name}: {where}: {first['msg']}", "docs/corpus.md describes the file") from error

@@ -1,0 +1,34 @@
+"""The contract of a quality metric: results against truth, or against a reference variant's results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from reelbench.corpus.clip import Truth
+from reelbench.results import AnalyzerResult
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Metrics over all clips and for each. What could not be computed is absent, with its reason; never 0 or NaN."""
+
+    overall: Mapping[str, float] = field(default_factory=dict)
+    per_clip: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    absent: Mapping[str, str] = field(default_factory=dict)
+
+
+class Metric(Protocol):
+    """Named by ``quality._target_`` in ``conf/analyzer/<name>.yaml``."""
+
+    primary: str
+    """The metric that gates and tables show, e.g. 'map50'."""
+
+    def against_truth(self, results: Mapping[str, AnalyzerResult], truths: Mapping[str, Truth]) -> Scores:
+        """Score the clips that ``truths`` holds. A clip in ``truths`` without a result is not scored and is named in ``absent``."""
+        ...
+
+    def agreement(self, results: Mapping[str, AnalyzerResult], reference: Mapping[str, AnalyzerResult]) -> Scores:
+        """Score the clips that ``reference`` holds, taking its results for right."""
+        ...
