@@ -7,7 +7,7 @@ needs and is given it. It never opens a video file, downloads, sleeps, prints or
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,6 @@ class Needs:
 
     frames: FrameRequest | None = None
     audio: AudioRequest | None = None
-    upstream: tuple[str, ...] = ()
 
 
 class Phases(Protocol):
@@ -48,7 +47,6 @@ class Material:
     phases: Phases
     frames: Iterator[Frame] = field(default_factory=lambda: iter(()))
     audio: NDArray[np.float32] | None = None
-    upstream: Mapping[str, AnalyzerResult] = field(default_factory=dict)
 
 
 class WeightsSource(Protocol):

@@ -1,0 +1,1 @@
+"""What object detection is made of: heads (network in and out), tracks, COCO's names, calibration frames."""

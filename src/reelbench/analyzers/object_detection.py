@@ -1,0 +1,213 @@
+"""object_detection: which COCO objects are in a clip, where and when.
+
+Every technique is one switch of the configuration, so that each can be measured alone: the engine and its precision, ``batch``,
+``deduplicate`` (near-duplicate frames carry the last answer) and ``tracks`` (merging over time).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from reelbench.analyzers.base import Material, Needs, Phases, WeightsSource
+from reelbench.analyzers.detection.heads import Detections, Head
+from reelbench.analyzers.detection.tracks import hold
+from reelbench.engines.base import Availability, Engine, Evidence, Tensors
+from reelbench.engines.capabilities import Pipelined, Prepares
+from reelbench.errors import ConfigError
+from reelbench.media.types import FrameRequest, Image, Sampling
+from reelbench.results import AnalyzerResult, Event
+
+NAME = "object_detection"
+
+
+class Calibration(Protocol):
+    """Where the images come from on which an engine calibrates (`detection.calibration.CalibrationSet`)."""
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """Catalog entries of the pictures and clips."""
+        ...
+
+    def images(self, store: WeightsSource, request: FrameRequest) -> list[Image]: ...
+
+
+class ObjectDetection:
+    """Detects objects in sampled frames of a clip.
+
+    ``weights`` maps the engine's file roles to catalog entries; 'model' is the network. ``sampling`` is {every: n} or {rate: f}.
+    ``threshold`` drops detections with a lower score. ``deduplicate`` {threshold: …} skips near-duplicate frames
+    (`reelbench.media.dedup`), null infers every frame. ``tracks`` {iou: …, …} merges over time (`detection.tracks.Merging`), null
+    reports each sample alone, held until the next one.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        head: Head,
+        weights: Mapping[str, str],
+        sampling: Mapping[str, float],
+        batch: int = 1,
+        threshold: float = 0.2,
+        deduplicate: Mapping[str, Any] | None = None,
+        tracks: Mapping[str, Any] | None = None,
+        calibration: Calibration | None = None,
+    ) -> None:
+        if batch < 1:
+            raise ConfigError(f"batch is {batch}", "give 1 or more frames a batch")
+        if not 0 < threshold < 1:
+            raise ConfigError(f"threshold is {threshold}", "give a score between 0 and 1")
+        self._engine, self._head, self._files = engine, head, dict(weights)
+        self._batch, self._threshold = batch, threshold
+        self._deduplicate, self._calibration = deduplicate, calibration
+        try:
+            self._request = FrameRequest(Sampling(**sampling), head.size, head.colour)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"sampling: {error}", "give {every: n} or {rate: frames a second}") from error
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(frames=self._request)
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        extra = self._calibration.weights if self._calibration else ()
+        return (*self._files.values(), *extra)
+
+    @property
+    def step(self) -> int:
+        return self._batch
+
+    def available(self) -> Availability:
+        return self._engine.available()
+
+    def prepare(self, store: WeightsSource) -> None:
+        if isinstance(self._engine, Prepares):
+            model = store.path(self._files["model"])
+            self._engine.prepare(store.derived(self._engine.key(model)), model, lambda: self._calibrating(store))
+
+    def load(self, store: WeightsSource) -> None:
+        files = {role: store.path(artifact) for role, artifact in self._files.items()}
+        model = files.pop("model", Path())
+        if isinstance(self._engine, Prepares):
+            files["derived"] = store.derived(self._engine.key(model))
+        self._engine.load(model, **files)
+
+    def analyze(self, material: Material) -> AnalyzerResult:
+        seen = self._look(material)
+        info = material.info
+        with material.phases("postprocess", items=0):
+            events = self._events(seen, info.duration_s, info.width, info.height)
+        return AnalyzerResult(
+            analyzer=NAME,
+            clip=material.clip,
+            duration_s=info.duration_s,
+            frames_sampled=len(seen.pts_s),
+            frames_inferred=len(seen.found),
+            events=tuple(events),
+        )
+
+    def evidence(self) -> Evidence:
+        return self._engine.evidence()
+
+    def close(self) -> None:
+        self._engine.close()
+
+    def _calibrating(self, store: WeightsSource) -> list[NDArray[Any]]:
+        if self._calibration is None:
+            raise ConfigError("this engine wants calibration images and analyzer.calibration is null")
+        images = self._calibration.images(store, self._request)
+        return [self._head.batch(images[at : at + self._batch]) for at in range(0, len(images), self._batch)]
+
+    def _events(self, seen: _Seen, duration_s: float, width: int, height: int) -> list[Event]:
+        return hold(seen.pts_s, seen.per_sample(), duration_s, width, height)
+
+    def _look(self, material: Material) -> _Seen:
+        """Take the frames one by one; a full batch is inferred, or handed to an engine that works ahead."""
+        flow = _Flow(self._engine, self._head, self._threshold, material.phases)
+        near = self._filter()
+        seen = _Seen()
+        waiting: list[Image] = []
+        for frame in material.frames:
+            seen.pts_s.append(frame.pts_s)
+            if near is not None:
+                with material.phases("preprocess", items=0):
+                    duplicate = near.is_duplicate(frame.image)
+                if duplicate and flow.accepted + len(waiting):
+                    seen.slots.append(flow.accepted + len(waiting) - 1)
+                    continue
+            seen.slots.append(flow.accepted + len(waiting))
+            waiting.append(frame.image)
+            if len(waiting) == self._batch:
+                flow.put(waiting)
+                waiting = []
+        if waiting:
+            flow.put(waiting)
+        seen.found = flow.finish()
+        return seen
+
+    def _filter(self) -> Any:
+        if self._deduplicate is None:
+            return None
+        from reelbench.media.dedup import NearDuplicates
+
+        return NearDuplicates(**self._deduplicate)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What one pass saw: when each sample was, which answer it has (``slots`` points into ``found``), and the answers."""
+
+    pts_s: list[float] = field(default_factory=list)
+    slots: list[int] = field(default_factory=list)
+    found: list[Detections] = field(default_factory=list)
+
+    def per_sample(self) -> list[Detections]:
+        return [self.found[slot] for slot in self.slots]
+
+
+class _Flow:
+    """Batches into an engine and detections out, in order; up to ``depth`` batches are in flight where the engine can."""
+
+    def __init__(self, engine: Engine, head: Head, threshold: float, phases: Phases) -> None:
+        self._engine, self._head, self._threshold, self._phases = engine, head, threshold, phases
+        self._depth = engine.depth if isinstance(engine, Pipelined) else 0
+        self._in_flight: deque[int] = deque()
+        self._found: list[Detections] = []
+        self.accepted = 0
+
+    def put(self, images: list[Image]) -> None:
+        with self._phases("preprocess", items=len(images)):
+            batch = self._head.batch(images)
+        self.accepted += len(images)
+        if not isinstance(self._engine, Pipelined):
+            with self._phases("infer", items=len(images)):
+                outputs = self._engine.infer(batch)
+            self._read(outputs, len(images))
+            return
+        if len(self._in_flight) >= self._depth:
+            self._collect()
+        with self._phases("infer", items=0):
+            self._engine.submit(batch)
+        self._in_flight.append(len(images))
+
+    def finish(self) -> list[Detections]:
+        while self._in_flight:
+            self._collect()
+        return self._found
+
+    def _collect(self) -> None:
+        assert isinstance(self._engine, Pipelined)
+        count = self._in_flight.popleft()
+        with self._phases("infer", items=count):
+            outputs = self._engine.collect()
+        self._read(outputs, count)
+
+    def _read(self, outputs: Tensors, count: int) -> None:
+        with self._phases("postprocess", items=count):
+            self._found += self._head.decode(outputs, self._threshold)

@@ -1,0 +1,141 @@
+"""The folder of one run: created, found again for resuming, and written so that nothing in it is ever half there."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from pydantic import ValidationError
+
+from reelbench.bench.records import FRAME_COLUMNS, SAMPLE_COLUMNS, RunRecord
+from reelbench.errors import InputError
+from reelbench.paths import atomic_path, describe_os_error, write_text
+from reelbench.results import AnalyzerResult
+
+Row = dict[str, Any]
+
+
+class RunFolder:
+    """``record`` is the run's state; `save` writes it. Samples and frames are kept in memory and rewritten as Parquet."""
+
+    def __init__(self, path: Path, record: RunRecord) -> None:
+        self.path = path
+        self.record = record
+        self.samples: list[Row] = []
+        self.frames: list[Row] = []
+
+    @classmethod
+    def create(cls, runs_dir: Path, record: RunRecord) -> RunFolder:
+        """A new folder for ``record``; OutputError where it cannot be written."""
+        path = runs_dir / record.run_id
+        try:
+            (path / "results").mkdir(parents=True)
+        except OSError as error:
+            raise describe_os_error(error, path, "cannot create the run folder") from error
+        folder = cls(path, record)
+        folder.save()
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """Read an existing folder with all its rows; InputError where it is damaged."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        folder = cls(path, read_record(path))
+        try:
+            for name in ("samples", "frames"):
+                file = path / f"{name}.parquet"
+                setattr(folder, name, pq.read_table(file).to_pylist() if file.is_file() else [])
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(f"{path}: a table of this run is damaged: {error}") from error
+        return folder
+
+    @property
+    def log(self) -> Path:
+        return self.path / "worker.log"
+
+    def save(self) -> None:
+        """Write the record and the tables."""
+        if self.samples:
+            _write_table(self.path / "samples.parquet", self.samples, SAMPLE_COLUMNS)
+        if self.frames:
+            _write_table(self.path / "frames.parquet", self.frames, FRAME_COLUMNS)
+        write_text(self.path / "run.json", self.record.model_dump_json(indent=1))
+
+    def passes(self) -> Counter[str]:
+        """How many timed passes each clip has."""
+        return Counter(row["clip"] for row in self.samples if row["kind"] == "timed")
+
+    def add_pass(self, clip: str, kind: str, repetition: int, sample: Row, steps: list[tuple[float, float]]) -> None:
+        self.samples.append({"clip": clip, "kind": kind, "repetition": repetition, **sample})
+        if kind == "timed":
+            self.frames.extend(
+                {"clip": clip, "repetition": repetition, "index": index, "pts_s": pts, "step_s": step}
+                for index, (pts, step) in enumerate(steps)
+            )
+
+    def write_result(self, result: AnalyzerResult) -> None:
+        write_text(self.result_path(result.clip), result.model_dump_json(indent=1))
+
+    def result_path(self, clip: str) -> Path:
+        return self.path / "results" / f"{safe_name(clip)}.json"
+
+    def read_results(self) -> dict[str, AnalyzerResult]:
+        """The results of all clips that have one, by clip."""
+        results: dict[str, AnalyzerResult] = {}
+        for clip in self.record.clips:
+            file = self.result_path(clip.name)
+            if file.is_file():
+                results[clip.name] = AnalyzerResult.model_validate_json(file.read_bytes())
+        return results
+
+
+def new_run_id(analyzer: str, variant: str) -> str:
+    """Sorts by time, says what it is, and is unique."""
+    return f"{datetime.now():%Y%m%d-%H%M%S}-{safe_name(analyzer)}-{safe_name(variant)}-{uuid4().hex[:6]}"
+
+
+def safe_name(clip: str) -> str:
+    """A file name for a clip's name, which may hold folders and anything that a file system allows."""
+    from reelbench.config import digest
+
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", clip).strip("._") or "clip"
+    return plain if plain == clip else f"{plain[:80]}-{digest(clip)[:8]}"
+
+
+def read_record(path: Path) -> RunRecord:
+    """The ``run.json`` of a run folder; InputError where there is none or it cannot be read."""
+    try:
+        return RunRecord.model_validate_json((path / "run.json").read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{path} is not a run folder: it has no run.json") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(f"{path / 'run.json'}: {where}: {first['msg']}") from error
+
+
+def find_interrupted(runs_dir: Path, resume_key: str) -> Path | None:
+    """The newest unfinished run of the same configuration, code, corpus and machine."""
+    for file in sorted(runs_dir.glob("*/run.json"), reverse=True):
+        try:
+            record = RunRecord.model_validate_json(file.read_bytes())
+        except (ValidationError, OSError):
+            continue  # not ours, or damaged: nothing to go on with
+        if record.resume_key == resume_key and record.status in ("running", "interrupted"):
+            return file.parent
+    return None
+
+
+def _write_table(path: Path, rows: list[Row], columns: tuple[str, ...]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({name: [row[name] for row in rows] for name in columns})
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary)

@@ -1,0 +1,43 @@
+"""``reelbench …``: every module in this package that has a click object ``command`` is a sub-command."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pkgutil import iter_modules
+
+import click
+
+from reelbench import __version__
+from reelbench.errors import EXIT_INTERRUPTED, EXIT_USAGE, ReelBenchError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="reelbench")
+def cli() -> None:
+    """Measure video analyzers in several variants, on real clips, with figures that can be trusted."""
+
+
+for _module in iter_modules(__path__):
+    cli.add_command(import_module(f"{__name__}.{_module.name}").command, name=_module.name)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run a sub-command; a `ReelBenchError` becomes one line on standard error and its exit code."""
+    try:
+        code = cli.main(args=argv, prog_name="reelbench", standalone_mode=False)
+    except ReelBenchError as error:
+        print_error(error)
+        code = error.exit_code
+    except click.exceptions.Abort:
+        code = EXIT_INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = EXIT_USAGE
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def print_error(error: ReelBenchError) -> None:
+    click.echo(f"error: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"  hint: {error.hint}", err=True)

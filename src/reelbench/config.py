@@ -1,0 +1,206 @@
+"""The configuration, composed by Hydra and validated at once into typed objects.
+
+``conf/tuning/<analyzer>/<variant>.yaml`` says that an analyzer has a variant: there is no other list. Composition needs Hydra and is
+done only where a command really runs; importing this module is cheap.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from reelbench.errors import ConfigError
+from reelbench.media.types import DecodeOptions, Limits
+from reelbench.paths import conf_dir
+
+Node = dict[str, Any]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AnalyzerNode(BaseModel):
+    """``conf/analyzer/<name>.yaml`` with its tuning. What is not named here goes to the analyzer's constructor."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+    reference: str
+    fallback: str
+    description: str = ""
+
+    @property
+    def constructor(self) -> Node:
+        """The node that builds the analyzer: ``_target_`` and its arguments."""
+        return dict(self.model_extra or {})
+
+
+class Measure(_Strict):
+    """How often and how long (seconds); see conf/measure."""
+
+    name: str
+    warmup_min: int = Field(ge=1)
+    warmup_max: int = Field(ge=1)
+    repetitions_min: int = Field(ge=1)
+    repetitions_max: int = Field(ge=1)
+    seconds_per_clip: float = Field(ge=0)
+    clip_timeout_s: float = Field(gt=0)
+    load_timeout_s: float = Field(gt=0)
+    prepare_timeout_s: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.warmup_max < self.warmup_min or self.repetitions_max < self.repetitions_min:
+            raise ValueError("a maximum lies below its minimum")
+        return self
+
+
+class Media(_Strict):
+    decode: DecodeOptions
+    limits: Limits
+
+
+class Tracking(_Strict):
+    uri: str
+    experiment: str
+
+
+class RunConfig(_Strict):
+    """One run, as asked for. ``variant`` is the requested one."""
+
+    analyzer: AnalyzerNode
+    variant: str
+    quality: Node
+    corpus: Node
+    measure: Measure
+    media: Media
+    tracking: Tracking
+    on_unavailable: Literal["fail", "fallback"]
+    fallback: str | None
+    runs_dir: Path
+    resume: bool
+    seed: int
+    download: bool
+    json_output: bool = Field(alias="json")
+
+    @property
+    def measured_part(self) -> Node:
+        """The part that decides what is measured: two runs that agree in it may be pooled."""
+        keep = {"analyzer", "variant", "quality", "corpus", "measure", "media", "seed"}
+        dumped: Node = self.model_dump(mode="json", include=keep)
+        return dumped
+
+    @property
+    def config_hash(self) -> str:
+        return digest(self.measured_part)
+
+
+def digest(value: Any) -> str:
+    """sha256 of the canonical JSON of ``value``, as hex."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def validate(container: Mapping[str, Any], variant: str) -> RunConfig:
+    """Turn a composed configuration into a `RunConfig`; ConfigError names the first key that is wrong."""
+    try:
+        return RunConfig.model_validate({**container, "variant": variant})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(
+            f"configuration: {key}: {first['msg']}", "python run.py --help shows every setting"
+        ) from error
+
+
+def variants(analyzer: str) -> list[str]:
+    """The variants that an analyzer has, on Hydra's current search path."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    loader = GlobalHydra.instance().config_loader()
+    return [str(name) for name in loader.get_group_options(f"tuning/{analyzer}")]
+
+
+def from_composed(cfg: Any, choices: Mapping[str, Any]) -> RunConfig:
+    """Validate what Hydra composed (an OmegaConf node without the ``hydra`` part); ``choices`` are Hydra's runtime choices."""
+    from omegaconf import OmegaConf
+
+    analyzer, variant = str(choices["analyzer"]), str(choices["variant"])
+    known = variants(analyzer)
+    if variant not in known:
+        raise ConfigError(f"analyzer {analyzer} has no variant '{variant}'", f"it has: {', '.join(known)}")
+    container = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    assert isinstance(container, dict)
+    return validate({str(key): value for key, value in container.items()}, variant)
+
+
+def compose(overrides: Sequence[str] = ()) -> RunConfig:
+    """Compose and validate one configuration. Works inside a Hydra application and outside of one.
+
+    Raises ConfigError for an unknown analyzer, variant, corpus or key.
+    """
+    from hydra import compose as hydra_compose
+    from omegaconf import OmegaConf
+
+    with _initialized(), one_line_errors():
+        cfg = hydra_compose("config", overrides=list(overrides), return_hydra_config=True)
+        choices = dict(cfg.hydra.runtime.choices)
+        plain = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+        return from_composed(plain, choices)
+
+
+def other_variant(task_overrides: Sequence[str], variant: str) -> RunConfig:
+    """The same run in another variant: what the user set for the requested variant's own network and decoding is left out."""
+    dropped = ("variant=", "analyzer.", "+analyzer.", "~analyzer.", "media.", "+media.")
+    return compose([*(item for item in task_overrides if not item.startswith(dropped)), f"variant={variant}"])
+
+
+@contextmanager
+def _initialized() -> Iterator[None]:
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    if GlobalHydra.instance().is_initialized():
+        yield
+        return
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        yield
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn Hydra's and OmegaConf's errors into one ConfigError line that lists what exists."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_short(str(error)), "python run.py --help shows every setting and choice") from error
+
+
+def _short(text: str) -> str:
+    for noise in ("Config search path:", "full_key:", "Set the environment variable", "See https://", "object_type="):
+        text = text.split(noise)[0]
+    return " ".join(text.split()).rstrip(".,")
+
+
+def instantiate(node: Mapping[str, Any], **extra: Any) -> Any:
+    """Build the object that a node's ``_target_`` names. Raises ConfigError with one line where that fails."""
+    from hydra.errors import HydraException
+    from hydra.utils import instantiate as hydra_instantiate
+
+    try:
+        return hydra_instantiate(dict(node), _convert_="all", **extra)
+    except HydraException as error:
+        cause = error.__cause__
+        if isinstance(cause, ConfigError):
+            raise cause from error
+        detail = " ".join(str(cause or error).split())
+        raise ConfigError(f"{node.get('_target_', 'configuration')}: {detail}") from error

@@ -1,0 +1,216 @@
+"""The main job: compose, measure, write the page, tell the user, track. ``python run.py`` and ``reelbench run`` both end here."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reelbench.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_USAGE,
+    AnalyzerError,
+    MediaError,
+    ReelBenchError,
+    UnavailableError,
+)
+from reelbench.paths import conf_dir
+
+if TYPE_CHECKING:
+    from reelbench.bench.records import RunRecord
+    from reelbench.bench.run_folder import RunFolder
+    from reelbench.config import RunConfig
+    from reelbench.report.rows import Row
+    from reelbench.report.thumbnails import SampledFrame
+
+
+@dataclass
+class Outcome:
+    """How one job of a command ended. ``folder`` is None where nothing was measured."""
+
+    analyzer: str
+    variant: str
+    exit_code: int
+    folder: Path | None = None
+    error: ReelBenchError | None = None
+
+
+@dataclass
+class Session:
+    """One command: a single run, or the jobs of a --multirun."""
+
+    argv: list[str]
+    outcomes: list[Outcome] = field(default_factory=list)
+    sweep: Path | None = None
+    config: RunConfig | None = None
+    error: ReelBenchError | None = None
+
+    @property
+    def command(self) -> str:
+        return shlex.join(["python", "run.py", *self.argv])
+
+    @property
+    def exit_code(self) -> int:
+        return max((outcome.exit_code for outcome in self.outcomes), default=EXIT_OK)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command and return its exit code. Every error that is the user's to mend is one line with a hint."""
+    session = Session(list(argv))
+    try:
+        _compose_and_run(session)
+        if session.error is not None:
+            raise session.error
+        if session.sweep is not None:
+            _finish_sweep(session)
+    except ReelBenchError as error:
+        _complain(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: what was measured is kept; the same command goes on from there", file=sys.stderr)  # noqa: T201
+        return EXIT_INTERRUPTED
+    return session.exit_code
+
+
+def _compose_and_run(session: Session) -> None:
+    import os
+
+    import hydra
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises instead of printing and exiting by itself
+    sys.argv = [sys.argv[0], *session.argv]
+
+    @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
+    def job(cfg: Any) -> None:
+        from hydra.core.hydra_config import HydraConfig
+        from hydra.types import RunMode
+
+        hydra_cfg = HydraConfig.get()
+        if hydra_cfg.mode == RunMode.MULTIRUN:
+            session.sweep = Path(hydra_cfg.sweep.dir)
+        _job(session, cfg, dict(hydra_cfg.runtime.choices), list(hydra_cfg.overrides.task))
+
+    if any(
+        word in ("-h", "--help", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i") for word in session.argv
+    ):
+        job()  # only looks at the configuration: errors are Hydra's own business
+        return
+    from reelbench.config import one_line_errors
+
+    with one_line_errors():
+        job()
+
+
+def _job(session: Session, cfg: Any, choices: dict[str, Any], overrides: list[str]) -> None:
+    """One job: measured, written, told. In a sweep an error is kept as its outcome, and the next job goes on."""
+    from reelbench.config import from_composed
+
+    outcome = Outcome(str(choices["analyzer"]), str(choices["variant"]), EXIT_OK)
+    try:
+        config = from_composed(cfg, choices)
+        session.config = config
+        _measure(session, config, overrides, outcome)
+    except ReelBenchError as error:
+        outcome.exit_code, outcome.error = error.exit_code, error
+        if session.sweep is None:
+            session.error = error  # raised outside of Hydra, which would print its own line about it
+        else:
+            _complain(error)
+    finally:
+        session.outcomes.append(outcome)
+
+
+def _measure(session: Session, config: RunConfig, overrides: list[str], outcome: Outcome) -> None:
+    from reelbench.bench.runner import measure
+    from reelbench.report.page import write_run_page
+    from reelbench.report.progress import Progress
+
+    with Progress() as progress:
+        folder = measure(config, overrides, session.command, progress)
+        outcome.folder = folder.path
+        write_run_page(folder.path, _pictures(folder))
+    outcome.exit_code = _exit_code(folder.record)
+    if session.sweep is None:
+        _tell(session, config)
+        _track(config, [folder.path])
+
+
+def _exit_code(record: RunRecord) -> int:
+    """5 where an analyzer failed or its figures are invalid, 2 where a clip could not be read, else 0."""
+    if record.status == "failed" or record.invalid:
+        return AnalyzerError.exit_code
+    return EXIT_USAGE if any(clip.status == "refused" for clip in record.clips) else EXIT_OK
+
+
+def _pictures(folder: RunFolder) -> dict[str, list[SampledFrame]]:
+    """Sampled frames of two clips, those with ground truth first. A clip that cannot be drawn is left out: it is only a picture."""
+    from reelbench.report.thumbnails import sampled_frames
+
+    results = folder.read_results()
+    shown = [clip for clip in folder.record.clips if clip.name in results]
+    pictures: dict[str, list[SampledFrame]] = {}
+    for clip in sorted(shown, key=lambda clip: not clip.has_truth)[:2]:
+        with suppress(MediaError):
+            pictures[clip.name] = sampled_frames(Path(clip.path), results[clip.name])
+    return pictures
+
+
+def _finish_sweep(session: Session) -> None:
+    """One table, one page and one parent run for all jobs."""
+    from reelbench.report.page import write_comparison_page
+
+    assert session.sweep is not None
+    folders = [outcome.folder for outcome in session.outcomes if outcome.folder is not None]
+    page = write_comparison_page(folders, session.sweep / "report.html") if folders else None
+    if session.config is not None:
+        _tell(session, session.config, page)
+        _track(session.config, folders, session.sweep)
+
+
+def _tell(session: Session, config: RunConfig, page: Path | None = None) -> None:
+    """Print the table, or the same as JSON, to standard output."""
+    from reelbench.bench.run_folder import read_record
+    from reelbench.report.rows import Row, as_json
+    from reelbench.report.terminal import print_runs
+
+    rows: list[RunRecord | Row] = []
+    for outcome in session.outcomes:
+        if outcome.folder is not None:
+            rows.append(Row.of(read_record(outcome.folder), str(outcome.folder / "report.html")))
+        elif outcome.error is not None:
+            rows.append(Row.failed(outcome.variant, outcome.error))
+    report = str(page or next((row.report for row in rows if isinstance(row, Row) and row.report), ""))
+    if config.json_output:
+        import json
+
+        print(json.dumps(as_json(rows, report), indent=1))  # noqa: T201
+    else:
+        print_runs(rows, report)
+
+
+def _track(config: RunConfig, folders: Sequence[Path], sweep: Path | None = None) -> None:
+    """Send the runs to MLflow. When it cannot be reached they stay on disk and the user is told."""
+    if config.tracking.uri == "off" or not folders:
+        return
+    from reelbench.tracking.mlflow_store import log_run, log_sweep
+
+    try:
+        if sweep is None:
+            log_run(folders[0], config.tracking.uri, config.tracking.experiment)
+        else:
+            log_sweep(folders, config.tracking.uri, config.tracking.experiment, sweep.name, [sweep / "report.html"])
+    except UnavailableError as error:
+        _complain(error)
+        return
+    print(f"tracked in MLflow: {config.tracking.uri} (experiment {config.tracking.experiment})", file=sys.stderr)  # noqa: T201
+
+
+def _complain(error: ReelBenchError) -> None:
+    print(f"error: {error.message}", file=sys.stderr)  # noqa: T201
+    if error.hint:
+        print(f"  hint: {error.hint}", file=sys.stderr)  # noqa: T201

@@ -1,0 +1,140 @@
+"""Opening a video file that nobody vouches for.
+
+FFmpeg is told to read nothing but this one local file, as one of the container formats that hold video: a playlist that is named
+like a video is refused before a byte of what it points to is read. Caps on streams and pixels hold before anything is decoded.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reelbench.errors import MediaError
+from reelbench.media.types import Limits
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts"
+_SAFE = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+_PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<MPD", b"[playlist]")
+_HINT = f"ReelBench reads {FORMATS}"
+
+
+def open_container(path: Path, limits: Limits) -> InputContainer:
+    """Open ``path`` for reading with the caps of ``limits`` on streams. Raises MediaError; the caller closes."""
+    import av
+
+    _check_file(path)
+    with av_errors(path, "not a video that can be read"):
+        # An absolute path after 'file:' can never be taken for another protocol, whatever the file is called.
+        container = av.open(f"file:{path.resolve()}", "r", options=dict(_SAFE), metadata_errors="replace")
+    if len(container.streams) > limits.max_streams:
+        found = len(container.streams)
+        container.close()
+        raise MediaError(
+            f"{path}: {found} streams, more than the limit of {limits.max_streams}", "media.limits.max_streams"
+        )
+    return container
+
+
+def video_stream(container: InputContainer, path: Path, limits: Limits) -> VideoStream:
+    """The first moving picture of ``container`` (a cover image is none). Raises MediaError where there is none, or it is too big."""
+    import av
+
+    moving = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    if not moving:
+        kind = "audio only, " if container.streams.audio else ""
+        raise MediaError(f"{path}: {kind}no video stream")
+    stream = moving[0]
+    if stream.codec_context is None:
+        raise MediaError(f"{path}: its video codec is not known to FFmpeg here")
+    check_pixels(path, stream.codec_context.width, stream.codec_context.height, limits)
+    return stream
+
+
+def check_pixels(path: Path, width: int, height: int, limits: Limits) -> None:
+    """Raise MediaError where a frame is larger than ``limits`` allows."""
+    if width * height > limits.max_pixels:
+        raise MediaError(
+            f"{path}: frames of {width}x{height} are over the limit of {limits.max_pixels} pixels",
+            "media.limits.max_pixels",
+        )
+
+
+def check_duration(path: Path, seconds: float, limits: Limits) -> None:
+    """Raise MediaError where a clip lasts longer than ``limits`` allows."""
+    if seconds > limits.max_duration_s:
+        raise MediaError(
+            f"{path}: lasts {seconds:.0f} s, over the limit of {limits.max_duration_s:.0f} s",
+            "media.limits.max_duration_s",
+        )
+
+
+def declared_duration(container: InputContainer, stream: VideoStream) -> float | None:
+    """How long the headers say that the video lasts, in seconds; None where they say nothing."""
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    tagged = _clock(stream.metadata.get("DURATION", ""))
+    if tagged:
+        return tagged
+    return container.duration / 1_000_000 if container.duration and container.duration > 0 else None
+
+
+def ends_before_index(stream: VideoStream, size: int) -> bool:
+    """Whether the container's index points past the end of the file: the file was cut off."""
+    index = stream.index_entries
+    if not len(index):
+        return False
+    last = index[len(index) - 1]
+    return bool(last.pos + last.size > size)
+
+
+def frame_rate(stream: VideoStream) -> float:
+    """Average frames a second by the headers; 30 where they say nothing usable."""
+    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
+        if rate and 0 < rate <= 1000:
+            return float(Fraction(rate))
+    return 30.0
+
+
+@contextmanager
+def av_errors(path: Path, what: str) -> Iterator[None]:
+    """Turn what FFmpeg raises into one line that names the file."""
+    import av
+
+    try:
+        yield
+    except av.FFmpegError as error:
+        raise MediaError(f"{path}: {what} ({error.strerror})", _HINT) from error
+
+
+def _check_file(path: Path) -> None:
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise MediaError(f"{path}: not a file")
+        if found.st_size == 0:
+            raise MediaError(f"{path}: an empty file (zero bytes)")
+        with path.open("rb") as opened:
+            head = opened.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip()
+    except FileNotFoundError:
+        raise MediaError(f"{path}: no such file") from None
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be read ({error.strerror})") from error
+    if head.startswith(_PLAYLISTS) or (head.startswith(b"<?xml") and b"<MPD" in head):
+        raise MediaError(f"{path}: a playlist that is named like a video; nothing that it points to was opened", _HINT)
+
+
+def _clock(text: str) -> float | None:
+    """Seconds of '00:01:02.500000000', as Matroska writes them."""
+    try:
+        hours, minutes, seconds = text.split(":")
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    except ValueError:
+        return None

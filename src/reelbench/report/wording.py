@@ -1,0 +1,130 @@
+"""How figures and names read, in the terminal and on the pages alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reelbench.bench.records import QualityRecord
+
+NONE = "–"
+
+_METRICS = {
+    "map50": "mAP@0.5",
+    "map": "mAP@[.5:.95]",
+    "map50_95": "mAP@[.5:.95]",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1 at IoU 0.5",
+    "agreement_f1": "F1 at IoU 0.5",
+}
+
+STATUS_WORDS = {
+    "finished": "every clip was measured or refused",
+    "failed": "the analyzer failed on some clip",
+    "invalid": "the figures must not be used",
+    "unavailable": "cannot run on this machine",
+    "interrupted": "cut off; what was measured is kept",
+    "running": "not finished yet",
+}
+
+
+def plain(text: str) -> str:
+    """One printable line: control characters, line breaks and broken Unicode become '?' (a file's name is hostile input)."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """``digits`` significant digits, never an exponent: 0.0123, 1.23, 12.3, 123, 12345."""
+    if value is None or value != value or value in (float("inf"), float("-inf")):
+        return NONE
+    if value == 0:
+        return "0"
+    magnitude = len(str(int(abs(value)))) if abs(value) >= 1 else -_leading_zeros(abs(value))
+    return f"{value:.{max(0, min(6, digits - magnitude))}f}"
+
+
+def _leading_zeros(value: float) -> int:
+    zeros = 0
+    while value < 0.1 and zeros < 6:
+        value *= 10
+        zeros += 1
+    return zeros
+
+
+def percent(share: float | None, digits: int = 0) -> str:
+    return NONE if share is None else f"{100 * share:.{digits}f} %"
+
+
+def score(value: float | None) -> str:
+    return NONE if value is None else f"{value:.3f}"
+
+
+def megabytes(value: float | None) -> str:
+    """Bytes as millions, without the unit."""
+    return NONE if value is None else f"{value / 1e6:.0f}"
+
+
+def duration(seconds: float) -> str:
+    """Time left or spent, as people say it: '8 s', '2 min 05 s', '1 h 02 min'."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def metric(name: str) -> str:
+    return _METRICS.get(name, name.replace("_", " "))
+
+
+def main_quality(quality: QualityRecord) -> tuple[str, float] | None:
+    """The figure that a table shows, with its name: the primary metric against truth, else agreement with its reference."""
+    if quality.primary in quality.overall:
+        return metric(quality.primary), quality.overall[quality.primary]
+    if agreement := main_agreement(quality.agreement):
+        return f"{metric(agreement)} vs {quality.reference}", quality.agreement[agreement]
+    return None
+
+
+def main_agreement(scores: Mapping[str, float]) -> str | None:
+    """Which agreement metric stands for all: F1 where there is one."""
+    names = [name for name in scores if "f1" in name.lower()] or list(scores)
+    return names[0] if names else None
+
+
+def variant_name(requested: str, effective: str) -> str:
+    return requested if requested == effective else f"{requested} → {effective}"
+
+
+def evidence_line(evidence: Mapping[str, Any]) -> str:
+    """What executed in a few words: 'openvino CPU int8, 94 % of convolutions'."""
+    if not evidence:
+        return ""
+    parts = [str(evidence.get(key) or "") for key in ("engine", "device", "precision")]
+    line = " ".join(part for part in parts if part)
+    if share := _convolution_share(evidence):
+        line += f", {share}"
+    if evidence.get("verified_on_hardware") is False:
+        line += ", not verified on hardware"
+    return line
+
+
+def _convolution_share(evidence: Mapping[str, Any]) -> str:
+    """How much of the convolutions ran in the precision that the evidence names, where the engine counts them."""
+    details = evidence.get("details")
+    precision = str(evidence.get("precision", "")).lower()
+    if not isinstance(details, Mapping) or not precision:
+        return ""
+    for value in details.values():
+        if not isinstance(value, Mapping):
+            continue
+        for layer, counts in value.items():
+            if "conv" not in str(layer).lower() or not isinstance(counts, Mapping):
+                continue
+            numbers = {str(key).lower(): float(count) for key, count in counts.items() if isinstance(count, int | float)}
+            total = sum(numbers.values())
+            if total > 0 and precision in numbers:
+                return f"{percent(numbers[precision] / total)} of convolutions"
+    return ""
