@@ -135,7 +135,8 @@ def from_composed(cfg: Any, choices: Mapping[str, Any]) -> RunConfig:
     known = variants(analyzer)
     if variant not in known:
         raise ConfigError(f"analyzer {analyzer} has no variant '{variant}'", f"it has: {', '.join(known)}")
-    container = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    with one_line_errors():
+        container = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     assert isinstance(container, dict)
     return validate({str(key): value for key, value in container.items()}, variant)
 
@@ -176,11 +177,16 @@ def _initialized() -> Iterator[None]:
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Turn Hydra's and OmegaConf's errors into one ConfigError line that lists what exists."""
+    from hydra.core.override_parser.overrides_parser import OverrideParseException
     from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
+    from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
     try:
         yield
+    except MissingMandatoryValue as error:
+        raise ConfigError(f"{error.full_key} is not given", f"add {error.full_key}=…") from error
+    except OverrideParseException as error:
+        raise ConfigError(f"cannot read '{error.override}': {_short(str(error))}", "settings are key=value") from error
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_short(str(error)), "python run.py --help shows every setting and choice") from error
 

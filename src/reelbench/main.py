@@ -111,6 +111,7 @@ def _job(session: Session, cfg: Any, choices: dict[str, Any], overrides: list[st
     from reelbench.config import from_composed
 
     outcome = Outcome(str(choices["analyzer"]), str(choices["variant"]), EXIT_OK)
+    session.outcomes.append(outcome)
     try:
         config = from_composed(cfg, choices)
         session.config = config
@@ -121,8 +122,6 @@ def _job(session: Session, cfg: Any, choices: dict[str, Any], overrides: list[st
             session.error = error  # raised outside of Hydra, which would print its own line about it
         else:
             _complain(error)
-    finally:
-        session.outcomes.append(outcome)
 
 
 def _measure(session: Session, config: RunConfig, overrides: list[str], outcome: Outcome) -> None:

@@ -7,7 +7,8 @@ Every technique is one switch of the configuration, so that each can be measured
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,11 +16,12 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from reelbench.analyzers.base import Material, Needs, Phases, WeightsSource
-from reelbench.analyzers.detection.heads import Detections, Head
-from reelbench.analyzers.detection.tracks import hold
+from reelbench.analyzers.detection.heads import Detections, FitsFrames, Head
+from reelbench.analyzers.detection.tracks import Merging, hold, merge
 from reelbench.engines.base import Availability, Engine, Evidence, Tensors
 from reelbench.engines.capabilities import Pipelined, Prepares
 from reelbench.errors import ConfigError
+from reelbench.media.dedup import NearDuplicates
 from reelbench.media.types import FrameRequest, Image, Sampling
 from reelbench.results import AnalyzerResult, Event
 
@@ -34,41 +36,50 @@ class Calibration(Protocol):
         """Catalog entries of the pictures and clips."""
         ...
 
+    def __str__(self) -> str:
+        """Names the set: equal texts mean equal images."""
+        ...
+
     def images(self, store: WeightsSource, request: FrameRequest) -> list[Image]: ...
 
 
 class ObjectDetection:
     """Detects objects in sampled frames of a clip.
 
-    ``weights`` maps the engine's file roles to catalog entries; 'model' is the network. ``sampling`` is {every: n} or {rate: f}.
-    ``threshold`` drops detections with a lower score. ``deduplicate`` {threshold: …} skips near-duplicate frames
-    (`reelbench.media.dedup`), null infers every frame. ``tracks`` {iou: …, …} merges over time (`detection.tracks.Merging`), null
-    reports each sample alone, held until the next one.
+    ``weights`` maps the engine's file roles to catalog entries (null: not needed); 'model' is the network. ``sampling`` is
+    {every: n} or {rate: f}. ``threshold`` drops detections with a lower score. ``deduplicate`` {threshold: …} skips near-duplicate frames
+    (`reelbench.media.dedup`), null infers every frame. ``tracks`` {iou: …} merges over time (`detection.tracks.Merging`), null
+    reports each sample alone, held until the next one. ``weights`` 'random' runs ``architecture``, a configuration that the engine
+    builds with seeded random weights: good for speed, and `quality_absent_reason` says that quality is not.
     """
 
     def __init__(
         self,
         engine: Engine,
         head: Head,
-        weights: Mapping[str, str],
+        weights: Mapping[str, str | None] | str,
         sampling: Mapping[str, float],
         batch: int = 1,
         threshold: float = 0.2,
         deduplicate: Mapping[str, Any] | None = None,
         tracks: Mapping[str, Any] | None = None,
         calibration: Calibration | None = None,
+        architecture: str | None = None,
     ) -> None:
         if batch < 1:
             raise ConfigError(f"batch is {batch}", "give 1 or more frames a batch")
         if not 0 < threshold < 1:
             raise ConfigError(f"threshold is {threshold}", "give a score between 0 and 1")
-        self._engine, self._head, self._files = engine, head, dict(weights)
+        self._engine, self._head = engine, head
+        self._files, self._random = _weights(weights, architecture)
         self._batch, self._threshold = batch, threshold
         self._deduplicate, self._calibration = deduplicate, calibration
-        try:
+        with _naming("sampling"):
             self._request = FrameRequest(Sampling(**sampling), head.size, head.colour)
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"sampling: {error}", "give {every: n} or {rate: frames a second}") from error
+        with _naming("tracks"):
+            self._merging = None if tracks is None else Merging(**tracks)
+        with _naming("deduplicate"):
+            self._filter()
 
     @property
     def needs(self) -> Needs:
@@ -83,19 +94,25 @@ class ObjectDetection:
     def step(self) -> int:
         return self._batch
 
+    @property
+    def quality_absent_reason(self) -> str:
+        """Why the results must not be scored; empty where they may be."""
+        return "not measured: random weights" if self._random else ""
+
     def available(self) -> Availability:
         return self._engine.available()
 
     def prepare(self, store: WeightsSource) -> None:
         if isinstance(self._engine, Prepares):
-            model = store.path(self._files["model"])
-            self._engine.prepare(store.derived(self._engine.key(model)), model, lambda: self._calibrating(store))
+            model = self._random or store.path(self._files["model"])
+            folder = store.derived(self._engine.key(model, str(self._calibration)))
+            self._engine.prepare(folder, model, lambda: self._calibrating(store))
 
     def load(self, store: WeightsSource) -> None:
         files = {role: store.path(artifact) for role, artifact in self._files.items()}
-        model = files.pop("model", Path())
+        model = self._random or files.pop("model", Path())
         if isinstance(self._engine, Prepares):
-            files["derived"] = store.derived(self._engine.key(model))
+            files["derived"] = store.derived(self._engine.key(model, str(self._calibration)))
         self._engine.load(model, **files)
 
     def analyze(self, material: Material) -> AnalyzerResult:
@@ -125,11 +142,15 @@ class ObjectDetection:
         return [self._head.batch(images[at : at + self._batch]) for at in range(0, len(images), self._batch)]
 
     def _events(self, seen: _Seen, duration_s: float, width: int, height: int) -> list[Event]:
-        return hold(seen.pts_s, seen.per_sample(), duration_s, width, height)
+        if self._merging is None:
+            return hold(seen.pts_s, seen.per_sample(), duration_s, width, height)
+        return merge(seen.pts_s, seen.per_sample(), duration_s, width, height, self._merging)
 
     def _look(self, material: Material) -> _Seen:
         """Take the frames one by one; a full batch is inferred, or handed to an engine that works ahead."""
-        flow = _Flow(self._engine, self._head, self._threshold, material.phases)
+        info = material.info
+        head = self._head.fitted(info.width, info.height) if isinstance(self._head, FitsFrames) else self._head
+        flow = _Flow(self._engine, head, self._threshold, material.phases)
         near = self._filter()
         seen = _Seen()
         waiting: list[Image] = []
@@ -151,12 +172,28 @@ class ObjectDetection:
         seen.found = flow.finish()
         return seen
 
-    def _filter(self) -> Any:
-        if self._deduplicate is None:
-            return None
-        from reelbench.media.dedup import NearDuplicates
+    def _filter(self) -> NearDuplicates | None:
+        return None if self._deduplicate is None else NearDuplicates(**self._deduplicate)
 
-        return NearDuplicates(**self._deduplicate)
+
+def _weights(given: Mapping[str, str | None] | str, architecture: str | None) -> tuple[dict[str, str], Path | None]:
+    """(catalog entry of each role, the configuration to build randomly instead of them)."""
+    if not isinstance(given, str):
+        return {role: artifact for role, artifact in given.items() if artifact}, None
+    if given != "random":
+        raise ConfigError(f"analyzer.weights is '{given}'", "give {role: catalog entry}, or 'random'")
+    if architecture is None:
+        raise ConfigError("this variant's network cannot be built with random weights", "its weights must be fetched")
+    return {}, Path(architecture)
+
+
+@contextmanager
+def _naming(option: str) -> Iterator[None]:
+    """A wrong value of ``option`` is the user's mistake: one line that names it."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"analyzer.{option}: {error}") from error
 
 
 @dataclass(slots=True)

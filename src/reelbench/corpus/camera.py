@@ -132,8 +132,7 @@ class Camera:
                 continue
             inner = 0 <= i < len(times) - 1
             labels = self._labels(self.views[i], self.views[i + 1]) if inner else []
-            for label in labels or ["still"]:
-                spans.append((start, end, label))
+            spans.extend((start, end, label) for label in labels or ["still"])
         if self.shake.pixels or self.shake.degrees:
             spans = [span for span in spans if span[2] != "still"]
             spans.append((0.0, self.shot.seconds, "shake"))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from reelbench.errors import InputError
 from reelbench.results import Box, Seconds
@@ -26,6 +26,10 @@ class TruthObject(_Strict):
     box: Box
     ignore: bool = False
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        return _checked_box(self, self.box)
+
 
 class TruthFrame(_Strict):
     """Everything that can be seen at one instant; an empty list says that nothing is there."""
@@ -43,6 +47,10 @@ class TruthSpan(_Strict):
     text: str | None = None
     box: Box | None = None
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        return _checked_box(_checked_times(self, self.start_s, self.end_s), self.box)
+
 
 class Cut(_Strict):
     """A change of shot. ``kind`` is 'cut', 'fade' or 'dissolve'; a cut has ``start_s == end_s``."""
@@ -51,11 +59,15 @@ class Cut(_Strict):
     end_s: Seconds
     kind: Label
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        return _checked_times(self, self.start_s, self.end_s)
+
 
 class Truth(_Strict):
     """Ground truth of one clip. A part that is None is unknown; an empty one is known to hold nothing."""
 
-    version: int = TRUTH_VERSION
+    version: int = Field(default=TRUTH_VERSION, ge=1, le=TRUTH_VERSION)
     source: str = ""
     objects: tuple[TruthFrame, ...] | None = None
     overlays: tuple[TruthSpan, ...] | None = None
@@ -81,4 +93,20 @@ def read_truth(path: Path) -> Truth:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InputError(f"{path.name}: {where}: {first['msg']}", "docs/corpus.md describes the file") from error
+        message = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{path.name}: {where}: {message}", "docs/corpus.md describes the file") from error
+
+
+_Item = TypeVar("_Item")
+
+
+def _checked_box(item: _Item, box: Box | None) -> _Item:
+    if box is not None and (box[2] < box[0] or box[3] < box[1]):
+        raise ValueError(f"box {list(box)} is not x1, y1, x2, y2")
+    return item
+
+
+def _checked_times(item: _Item, start_s: float, end_s: float) -> _Item:
+    if end_s < start_s:
+        raise ValueError(f"end_s {end_s} lies before start_s {start_s}")
+    return item

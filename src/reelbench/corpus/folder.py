@@ -11,7 +11,8 @@ from reelbench.corpus.clip import Clip, Truth, read_truth
 from reelbench.errors import ConfigError, InputError
 
 EXTENSIONS = frozenset(
-    ".3g2 .3gp .asf .avi .flv .m2ts .m4v .mj2 .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv".split()
+    {".3g2", ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mj2", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"}
+    | {".mts", ".ogv", ".ts", ".webm", ".wmv"}
 )
 
 
@@ -28,19 +29,18 @@ class FolderCorpus:
     def artifacts(self) -> tuple[str, ...]:
         return ()
 
-    def clips(self, store: CorpusStore | None = None, progress: Progress | None = None) -> list[Clip]:
+    def clips(self, store: CorpusStore | None, progress: Progress | None = None) -> list[Clip]:
         """Raises InputError where the folder is missing, cannot be read or holds no video, or a truth file is wrong."""
         root = self._root()
         videos = sorted(find_videos(root), key=lambda video: video.relative_to(root).as_posix())
         if not videos:
             raise InputError(f"{root}: no video in this folder", f"looked for {' '.join(sorted(EXTENSIONS))}")
         clips = []
-        for done, video in enumerate(videos):
+        for done, video in enumerate(videos, start=1):
+            name = video.relative_to(root).as_posix()
+            clips.append(Clip(name, video, self.name, digest(video), truth_beside(video, root)))
             if progress:
-                progress("reading the clips", done, len(videos))
-            clips.append(
-                Clip(video.relative_to(root).as_posix(), video, self.name, digest(video), truth_beside(video, root))
-            )
+                progress(f"read {name}", done, len(videos))
         return clips
 
     def _root(self) -> Path:
@@ -50,7 +50,7 @@ class FolderCorpus:
         if not root.exists():
             raise InputError(f"{root}: no such folder", f"corpus={self.name} corpus.path=DIR")
         if not root.is_dir():
-            raise InputError(f"{root}: not a folder", "name the folder that holds the clip")
+            raise InputError(f"{root}: not a folder", "name the folder that holds the clips")
         if not os.access(root, os.R_OK | os.X_OK):
             raise InputError(f"{root}: no permission to read this folder")
         return root

@@ -12,6 +12,7 @@ from reelbench.corpus.base import CorpusStore
 from reelbench.corpus.clip import TruthObject
 from reelbench.errors import InputError
 from reelbench.paths import conf_dir
+from reelbench.results import Box
 
 DOCS = "docs/corpus.md describes every key"
 Side = Annotated[int, Field(ge=8, le=20000)]
@@ -19,6 +20,12 @@ Side = Annotated[int, Field(ge=8, le=20000)]
 
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PhotographObject(TruthObject):
+    """``core`` is the part that decides whether the object is judged, where its box is not (a body, not an outstretched arm)."""
+
+    core: Box | None = None
 
 
 class Photograph(Strict):
@@ -30,16 +37,17 @@ class Photograph(Strict):
     artifact: str | None = None
     file: Path | None = None
     size: tuple[Side, Side]
-    objects: tuple[TruthObject, ...] = ()
+    objects: tuple[PhotographObject, ...] = ()
 
     @model_validator(mode="after")
     def _sane(self) -> Self:
         if (self.artifact is None) == (self.file is None):
             raise ValueError("give either artifact or file")
         for item in self.objects:
-            x1, y1, x2, y2 = item.box
-            if not (0 <= x1 < x2 <= self.size[0] and 0 <= y1 < y2 <= self.size[1]):
-                raise ValueError(f"box {list(item.box)} of '{item.label}' does not lie within {list(self.size)}")
+            for box in (item.box, item.core or item.box):
+                x1, y1, x2, y2 = box
+                if not (0 <= x1 < x2 <= self.size[0] and 0 <= y1 < y2 <= self.size[1]):
+                    raise ValueError(f"box {list(box)} of '{item.label}' does not lie within {list(self.size)}")
         return self
 
     def path(self, store: CorpusStore) -> Path:

@@ -175,7 +175,7 @@ def find_script(script: str | Path) -> Path:
     """The file of a script: a path that exists, or the name of a shipped one. InputError lists what is shipped."""
     path = Path(script).expanduser()
     if path.is_file():
-        return path.absolute()
+        return path
     shipped = synthetic_dir() / "scripts" / f"{script}.yaml"
     if Path(script).name == str(script) and shipped.is_file():
         return shipped

@@ -18,11 +18,12 @@ Calibration = Callable[[], Iterable[NDArray[Any]]]
 class Prepares(Protocol):
     """An engine that builds something once a machine and keeps it: a converted, calibrated or compiled network.
 
-    The analyzer calls ``prepare`` with the folder ``store.derived(engine.key(model))``, and later ``load(model, derived=folder)``.
+    The analyzer calls ``prepare`` with the folder ``store.derived(engine.key(…))``, and later ``load(model, derived=folder)``.
     """
 
-    def key(self, model: Path) -> str:
-        """Names what is built: equal keys mean that the same file would be built (the model's hash, versions, options)."""
+    def key(self, model: Path, calibration: str) -> str:
+        """Names what is built, as one folder name: equal keys mean that the same file would be built (the model's hash, versions,
+        options). ``calibration`` describes the calibration set and counts only where one is used."""
         ...
 
     def prepare(self, folder: Path, model: Path, calibration: Calibration) -> None:

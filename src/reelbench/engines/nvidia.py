@@ -30,3 +30,19 @@ def gpu() -> Availability:
     if _count() == 0:
         return Availability(False, "the NVIDIA driver is there, but it offers no usable GPU", MEND)
     return Availability(False, "no NVIDIA GPU or driver on this machine", MEND)
+
+
+def identity(device_id: int) -> tuple[str, str]:
+    """(GPU name, driver version) as NVML tells them; needs nvidia-ml-py. Raises pynvml.NVMLError."""
+    import pynvml
+
+    pynvml.nvmlInit()
+    try:
+        name = pynvml.nvmlDeviceGetName(pynvml.nvmlDeviceGetHandleByIndex(device_id))
+        return _text(name), _text(pynvml.nvmlSystemGetDriverVersion())
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value

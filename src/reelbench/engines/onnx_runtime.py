@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from reelbench.engines import nvidia
 from reelbench.engines.base import Availability, Evidence, Tensors
 from reelbench.engines.capabilities import Calibration
 from reelbench.engines.fingerprint import fingerprint
@@ -53,24 +54,12 @@ class OnnxRuntime:
     def available(self) -> Availability:
         if importlib.util.find_spec("onnxruntime") is None:
             return Availability(False, "ONNX Runtime is not installed", "pip install onnxruntime")
-        import onnxruntime
+        state = _offers(PROVIDERS[self._provider])
+        if state.ok and self._provider != "cpu":
+            state = nvidia.gpu()
+        return self._export.available() if state.ok and self._export else state
 
-        wanted, offered = PROVIDERS[self._provider], onnxruntime.get_available_providers()
-        if wanted not in offered:
-            return Availability(
-                False,
-                f"this ONNX Runtime {onnxruntime.__version__} lacks {wanted}; it has {', '.join(offered)}",
-                "pip uninstall -y onnxruntime && pip install onnxruntime-gpu",
-            )
-        if self._provider != "cpu":
-            from reelbench.engines.nvidia import gpu
-
-            state = gpu()
-            if not state.ok:
-                return state
-        return self._export.available() if self._export else Availability(True)
-
-    def key(self, model: Path) -> str:
+    def key(self, model: Path, calibration: str) -> str:
         return f"onnx-{self._export.key(model) if self._export else fingerprint(model)}"
 
     def prepare(self, folder: Path, model: Path, calibration: Calibration) -> None:
@@ -80,10 +69,13 @@ class OnnxRuntime:
 
     def load(self, model: Path, **files: Path) -> None:
         """``model``: an .onnx file; with an exporter, ``derived`` is the folder that `prepare` wrote into."""
+        wanted = PROVIDERS[self._provider]
+        state = _offers(wanted)
+        if not state.ok:
+            raise UnavailableError(state.reason, state.mend)
         self._model = files["derived"] / "model.onnx" if self._export else model
         self._session = self._open(self._options())
         got = self._session.get_providers()
-        wanted = PROVIDERS[self._provider]
         if wanted not in got:
             raise UnavailableError(
                 f"ONNX Runtime could not start {wanted} and offers {', '.join(got)}",
@@ -115,7 +107,7 @@ class OnnxRuntime:
             version=onnxruntime.__version__,
             batch=next(iter(self._feed.values())).shape[0],
             verified_on_hardware=self._provider == "cpu",
-            contradiction=_contradiction(PROVIDERS[self._provider], placed),
+            contradiction=contradiction(PROVIDERS[self._provider], placed),
             details={
                 "providers": self._session.get_providers(),
                 "executed_nodes": dict(placed),
@@ -180,7 +172,21 @@ class OnnxRuntime:
         return dict(count)
 
 
-def _contradiction(wanted: str, placed: Mapping[str, int]) -> str:
+def _offers(wanted: str) -> Availability:
+    import onnxruntime
+
+    offered = onnxruntime.get_available_providers()
+    if wanted in offered:
+        return Availability(True)
+    return Availability(
+        False,
+        f"this ONNX Runtime {onnxruntime.__version__} lacks {wanted}; it has {', '.join(offered)}",
+        "pip uninstall -y onnxruntime && pip install onnxruntime-gpu",
+    )
+
+
+def contradiction(wanted: str, placed: Mapping[str, int]) -> str:
+    """In words, which nodes ran on another provider than the one that was asked for; empty where none did."""
     strangers = {provider: n for provider, n in placed.items() if provider not in (wanted, "None")}
     if not strangers:
         return ""

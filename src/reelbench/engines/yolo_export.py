@@ -25,7 +25,9 @@ class YOLOExport:
     ``seed`` is that of random weights.
     """
 
-    def __init__(self, size: Sequence[int] = (640, 640), batch: int | None = None, opset: int = 17, seed: int = 0) -> None:
+    def __init__(
+        self, size: Sequence[int] = (640, 640), batch: int | None = None, opset: int = 17, seed: int = 0
+    ) -> None:
         self.size = (int(size[0]), int(size[1]))
         self.batch, self._opset, self._seed = batch, opset, seed
 
@@ -55,9 +57,10 @@ class YOLOExport:
         with tempfile.TemporaryDirectory(prefix="reelbench-export-") as scratch:
             yolo.model.pt_path = str(Path(scratch) / "model.pt")
             written = self._export(yolo, model)
+            # The network goes last: once it is there, everything is.
+            write_text(folder / "export.json", json.dumps(self._provenance(model), indent=2, sort_keys=True))
             with atomic_path(target) as temporary:
                 shutil.copyfile(written, temporary)
-        write_text(folder / "export.json", json.dumps(self._provenance(model), indent=2, sort_keys=True))
         return target
 
     def _export(self, yolo: Any, model: Path) -> Path:

@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from reelbench.media.dedup import NearDuplicates
     from reelbench.media.fanout import FanOut, decode_for
     from reelbench.media.frames import FrameStream
-    from reelbench.media.isolated import probe_safely
-    from reelbench.media.probe import probe
+    from reelbench.media.probing import probe
+    from reelbench.media.safe_probe import probe_safely
 
 _HOME = {
     "FanOut": "fanout",
     "FrameStream": "frames",
     "NearDuplicates": "dedup",
     "decode_for": "fanout",
-    "probe": "probe",
-    "probe_safely": "isolated",
+    "probe": "probing",
+    "probe_safely": "safe_probe",
     "read_audio": "audio",
 }
 

@@ -21,7 +21,7 @@ _WORTH_MOVING_S = 0.001
 
 
 def read_audio(path: Path, request: AudioRequest, limits: Limits | None = None) -> NDArray[np.float32]:
-    """All of the first audio stream: mono (channels averaged by FFmpeg's rules), float32 in -1…1, ``request.rate`` Hz.
+    """All of the first audio stream: mono (channels mixed by FFmpeg's rules), float32 in -1…1, ``request.rate`` Hz.
 
     Sample 0 sounds when the first video frame is shown: sound that starts later is preceded by silence, what comes before
     is cut. A stream that breaks off gives what there is. Raises MediaError where there is no audio, nothing of it can be decoded, or
@@ -45,7 +45,8 @@ def _decode(
     """The resampled pieces, and when the first of them sounds by the container's clock."""
     import av
 
-    resampler = av.AudioResampler(format="fltp", layout="mono", rate=rate)
+    # Integer samples make FFmpeg scale its downmix so that it cannot leave -1…1; floating point ones would not.
+    resampler = av.AudioResampler(format="s32", layout="mono", rate=rate)
     most = int(limits.max_duration_s * rate)
     pieces: list[NDArray[np.float32]] = []
     began_s: float | None = None
@@ -54,7 +55,7 @@ def _decode(
     def keep(frames: list[AudioFrame]) -> None:
         nonlocal total
         for frame in frames:
-            pieces.append(frame.to_ndarray().reshape(-1).astype(np.float32, copy=False))
+            pieces.append((frame.to_ndarray().reshape(-1) / 2.0**31).astype(np.float32))
             total += frame.samples
         if total > most:
             source.check_duration(path, total / rate, limits)

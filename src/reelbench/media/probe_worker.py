@@ -1,6 +1,6 @@
 """``python -m reelbench.media.probe_worker LIMITS``: probes each path that comes in on stdin, one JSON line each way.
 
-Reads ``"path"``; answers ``{"info": …}`` or ``{"error": …, "hint": …}``. It is killed when it hangs: see isolated.py.
+Reads ``"path"``; answers ``{"info": …}`` or ``{"error": …, "hint": …}``. It is killed when it hangs: see safe_probe.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from reelbench.errors import MediaError
-from reelbench.media.probe import probe
+from reelbench.media.probing import probe
 from reelbench.media.types import ClipInfo, Limits
 
 

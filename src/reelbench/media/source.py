@@ -30,8 +30,14 @@ def open_container(path: Path, limits: Limits) -> InputContainer:
     """Open ``path`` for reading with the caps of ``limits`` on streams. Raises MediaError; the caller closes."""
     import av
 
-    _check_file(path)
-    with av_errors(path, "not a video that can be read"):
+    head = _check_file(path)
+    # MP4 without its index was cut off: it is told apart from what never was a video.
+    what = (
+        "cut off before its index, so nothing of it can be read"
+        if head[4:8] == b"ftyp"
+        else "not a video that can be read"
+    )
+    with av_errors(path, what):
         # An absolute path after 'file:' can never be taken for another protocol, whatever the file is called.
         container = av.open(f"file:{path.resolve()}", "r", options=dict(_SAFE), metadata_errors="replace")
     if len(container.streams) > limits.max_streams:
@@ -114,7 +120,8 @@ def av_errors(path: Path, what: str) -> Iterator[None]:
         raise MediaError(f"{path}: {what} ({error.strerror})", _HINT) from error
 
 
-def _check_file(path: Path) -> None:
+def _check_file(path: Path) -> bytes:
+    """Refuse what is no regular file, is empty, or is a playlist; else the first kilobyte."""
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
@@ -122,13 +129,15 @@ def _check_file(path: Path) -> None:
         if found.st_size == 0:
             raise MediaError(f"{path}: an empty file (zero bytes)")
         with path.open("rb") as opened:
-            head = opened.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip()
+            head = opened.read(1024)
     except FileNotFoundError:
         raise MediaError(f"{path}: no such file") from None
     except OSError as error:
         raise MediaError(f"{path}: cannot be read ({error.strerror})") from error
-    if head.startswith(_PLAYLISTS) or (head.startswith(b"<?xml") and b"<MPD" in head):
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(_PLAYLISTS) or (text.startswith(b"<?xml") and b"<MPD" in text):
         raise MediaError(f"{path}: a playlist that is named like a video; nothing that it points to was opened", _HINT)
+    return head
 
 
 def _clock(text: str) -> float | None:

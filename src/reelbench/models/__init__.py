@@ -1,1 +1,1 @@
-
+"""The catalog of weights and footage, and the store that holds them."""

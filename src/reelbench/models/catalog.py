@@ -6,14 +6,22 @@ One YAML file is one family. An artifact's id is also its path inside the model 
 from __future__ import annotations
 
 import difflib
-import os
 import re
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from reelbench import paths
 from reelbench.errors import ConfigError
@@ -22,7 +30,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Class = Literal["refetchable", "regenerable", "irreplaceable"]
 
 _PART = r"[A-Za-z0-9_][A-Za-z0-9._+-]*"
-_SAFE = re.compile(rf"{_PART}(?:/{_PART})*$")
+_SAFE = re.compile(rf"{_PART}(?:/{_PART})*")
 _NOT_A_FAMILY = {"derived"}
 
 
@@ -219,14 +227,16 @@ class Catalog:
 
 def is_safe(relative: str) -> bool:
     """Whether a name is a plain relative path that stays below the folder it is joined to, with no hidden part."""
-    return len(relative) <= 240 and _SAFE.match(relative) is not None
+    return len(relative) <= 240 and _SAFE.fullmatch(relative) is not None
 
 
 def read_family(file: Path) -> Family:
     """Read and check one catalog file."""
     where = f"conf/weights/{file.name}"
+    if not is_safe(file.stem) or file.stem in _NOT_A_FAMILY:
+        raise ConfigError(f"{where}: the file's name cannot name a family", "use letters, digits and . _ + -")
     try:
-        raw = yaml.load(file.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 (a SafeLoader)
+        raw = yaml.load(file.read_text(encoding="utf-8"), Loader=_UniqueKeys)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{where}: cannot be read: {error}") from error
     except (yaml.YAMLError, ValueError) as error:
@@ -261,7 +271,9 @@ def _artifact(where: str, name: str, key: str, entry: _Entry, family: _Family) -
 def _first(where: str, prefix: str, error: ValidationError) -> ConfigError:
     """The first of pydantic's complaints in one line, with the key it is about."""
     first = error.errors(include_url=False)[0]
-    key = ".".join([*([prefix] if prefix else []), *(str(part) for part in first["loc"] if part not in _KINDS)])
+    tag = 2 if first["loc"][:1] == ("sources",) else None  # sources.0.<kind>.key: the kind is no key of the file
+    loc = [str(part) for at, part in enumerate(first["loc"]) if at != tag]
+    key = ".".join([prefix, *loc] if prefix else loc)
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return ConfigError(f"{where}: {key + ': ' if key else ''}{first['msg'].removeprefix('Value error, ')}{more}")
 
@@ -284,12 +296,3 @@ class _UniqueKeys(yaml.SafeLoader):
             if isinstance(name, str):
                 seen.add(name)
         return super().construct_mapping(node, deep=deep)
-
-
-def mirrors() -> list[FileSource]:
-    """The mirror folders of ``REELBENCH_MIRROR`` (several are separated as in PATH). They are asked before all else."""
-    return [
-        FileSource(file=Path(part).expanduser())
-        for part in os.environ.get("REELBENCH_MIRROR", "").split(os.pathsep)
-        if part
-    ]

@@ -18,11 +18,18 @@ log = logging.getLogger(__name__)
 CONNECT_S = 5.0
 READ_S = 30.0
 CHUNK = 1 << 20
+_NET_CHUNK = (
+    1 << 16
+)  # a block that the connection breaks in is lost, so this is what a resumed download repeats at most
 _ATTEMPTS = 3
 _FORGET_AFTER_S = 300.0
 
 Bytes = Callable[[int, int], None]
 """Called as ``(bytes done, bytes total)``; a total of 0 is an unknown one."""
+
+
+Room = Callable[[int], None]
+"""Called with the bytes that are about to be written; raises where the disk is too small."""
 
 
 class SourceFailed(Exception):
@@ -54,16 +61,17 @@ class SilentHosts:
 silent = SilentHosts()
 
 
-def fetch(url: str, part: Path, progress: Bytes, room: Callable[[int], None]) -> None:
+def fetch(url: str, part: Path, progress: Bytes, room: Room, limit: int | None = None) -> None:
     """Download ``url`` into ``part``, going on with what an earlier, broken download of the same content left there.
 
-    ``room`` is told how many bytes are still to come, before they are written. Raises `SourceFailed`; OSError for the disk.
+    ``room`` is told how many bytes are still to come, before they are written. A server that sends more than ``limit`` bytes is
+    cut off. Raises `SourceFailed`; OSError for the disk.
     """
     host = urlsplit(url).netloc
     silent.check(host)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            _attempt(url, part, progress, room)
+            _attempt(url, part, progress, room, limit)
             return
         except _Broken as broken:
             log.info("%s: %s (attempt %d of %d)", url, broken, attempt, _ATTEMPTS)
@@ -83,7 +91,7 @@ def reach(url: str) -> None:
         raise _not_reached(host, error) from error
 
 
-def _attempt(url: str, part: Path, progress: Bytes, room: Callable[[int], None]) -> None:
+def _attempt(url: str, part: Path, progress: Bytes, room: Room, limit: int | None) -> None:
     import requests
 
     have = part.stat().st_size if part.is_file() else 0
@@ -103,10 +111,16 @@ def _attempt(url: str, part: Path, progress: Bytes, room: Callable[[int], None])
                 return
             part.unlink(missing_ok=True)
             raise _Broken("the part that was kept does not fit the file")
-        total = start + int(answer.headers.get("Content-Length") or 0)
+        # A body that is packed on the way, although we asked for it plain, has another length than the file.
+        packed = "Content-Encoding" in answer.headers
+        total = start + (0 if packed else int(answer.headers.get("Content-Length") or 0))
+        if limit is not None and total > limit:
+            raise SourceFailed(f"the server offers {total} bytes instead of {limit}")
         room(max(0, total - start))
+        if not start:
+            part.unlink(missing_ok=True)  # before the new ETag is written down: old bytes must never stand beside it
         _write_state(part, {"etag": _strong_etag(answer), "length": total if total > start else None})
-        _copy(answer, part, start, total if total > start else 0, progress)
+        _copy(answer, part, start, total if total > start else 0, progress, limit)
 
 
 def _start(answer: requests.Response, have: int, known: dict[str, Any]) -> int | None:
@@ -121,15 +135,17 @@ def _start(answer: requests.Response, have: int, known: dict[str, Any]) -> int |
     return 0
 
 
-def _copy(answer: requests.Response, part: Path, start: int, total: int, progress: Bytes) -> None:
+def _copy(answer: requests.Response, part: Path, start: int, total: int, progress: Bytes, limit: int | None) -> None:
     import requests
 
     done = start
     with part.open("ab" if start else "wb") as sink:
         try:
-            for block in answer.iter_content(CHUNK):
+            for block in answer.iter_content(_NET_CHUNK):
                 sink.write(block)
                 done += len(block)
+                if limit is not None and done > limit:
+                    raise SourceFailed(f"the server sends more than {limit} bytes")
                 progress(done, total)
         except requests.RequestException as error:
             raise _Broken(f"the connection broke after {done} bytes") from error

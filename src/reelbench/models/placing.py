@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import lzma
 import os
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
@@ -19,6 +22,9 @@ from reelbench.paths import describe_os_error
 
 RESERVE = 16 << 20
 """Bytes that a download leaves free."""
+
+# RuntimeError: an encrypted or unknown zip; BadGzipFile is an OSError, so it is named before the disk's own errors.
+_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
 
 
 class _Sink(Protocol):
@@ -51,7 +57,9 @@ def place(artifact: Artifact, source: Path, member: str | None, target: Path, pr
     ``consume`` moves a plain ``source`` of the same file system instead of copying it. A wrong hash raises `SourceFailed`.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = target.with_name(
+        f".{target.name}.tmp"
+    )  # one name, under the family's lock: kill -9 leaves no litter behind
     try:
         if member is None and consume and source.stat().st_dev == target.parent.stat().st_dev:
             found = sha256_of(source, progress)
@@ -78,37 +86,36 @@ def _refuse_other(artifact: Artifact, found: str) -> None:
 def _open(source: Path, member: str | None) -> Iterator[IO[bytes]]:
     """The bytes of a file, or of one member of an archive. Nothing is unpacked under the archive's own names."""
     if member is None:
-        with source.open("rb") as stream:
+        with _open_plain(source) as stream:
             yield stream
-    elif zipfile.is_zipfile(source):
-        with zipfile.ZipFile(source) as archive:
-            try:
-                stream = archive.open(member)
-            except KeyError as error:
-                raise SourceFailed(f"the archive has no member {member}") from error
-            with stream:
-                try:
-                    yield stream
-                except zipfile.BadZipFile as error:
-                    raise SourceFailed("the archive is damaged") from error
-    else:
-        with _open_tar(source, member) as stream:
-            yield stream
-
-
-@contextmanager
-def _open_tar(source: Path, member: str) -> Iterator[IO[bytes]]:
+        return
     try:
-        with tarfile.open(source) as archive:
-            stream = archive.extractfile(member)
-            if stream is None:
-                raise SourceFailed(f"{member} is no file in the archive")
-            with stream:
+        if zipfile.is_zipfile(source):
+            with zipfile.ZipFile(source) as packed, packed.open(member) as stream:
+                yield stream
+        else:
+            with tarfile.open(source) as archive, _tar_member(archive, member) as stream:
                 yield stream
     except KeyError as error:
         raise SourceFailed(f"the archive has no member {member}") from error
-    except (tarfile.TarError, EOFError, zipfile.BadZipFile) as error:
-        raise SourceFailed("the archive is damaged, or of a kind that is not read here") from error
+    except _DAMAGED as error:
+        raise SourceFailed(f"the archive is damaged, or of a kind that is not read here ({error})") from error
+
+
+def _open_plain(source: Path) -> IO[bytes]:
+    try:
+        return source.open("rb")
+    except FileNotFoundError as error:
+        raise SourceFailed("the file is not there") from error
+    except OSError as error:
+        raise SourceFailed(f"the file cannot be read: {error.strerror}") from error
+
+
+def _tar_member(archive: tarfile.TarFile, member: str) -> IO[bytes]:
+    stream = archive.extractfile(member)
+    if stream is None:
+        raise SourceFailed(f"{member} is no file in the archive")
+    return stream
 
 
 def _fsync(path: Path, flags: int) -> None:
@@ -138,6 +145,3 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise describe_os_error(error, path, "cannot write") from error
-
-
-Room = Callable[[int], None]

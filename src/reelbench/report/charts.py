@@ -109,7 +109,8 @@ def latency(steps_ms: NDArray[np.float64], height: int = 200) -> Latency | None:
     edge = longest if longest <= 1.6 * p99 else 1.25 * p99
     ticks = nice_ticks(0.0, edge or 1.0)
     edge = max(edge, ticks[-1]) or 1.0
-    bins = int(min(40, max(8, round(2 * values.size ** (1 / 3)))))
+    spread = float(min(edge, longest) - values[0]) or edge
+    bins = int(min(60, max(8, round(edge / spread * 2 * values.size ** (1 / 3)))))
     counts, edges = np.histogram(values, bins=bins, range=(0.0, edge))
     most = max(1, int(counts.max()))
     bars = [
@@ -133,7 +134,7 @@ def latency(steps_ms: NDArray[np.float64], height: int = 200) -> Latency | None:
         height=height,
         bars=bars,
         curve=_ecdf(values, edge),
-        x_ticks=[Tick(100 * tick / edge, number(tick)) for tick in ticks],
+        x_ticks=[Tick(100 * tick / edge, f"{tick:g}") for tick in ticks],
         y_ticks=shares,
         marks=marks,
         count=int(values.size),
@@ -186,7 +187,7 @@ def drift(run: RunData, height: int = 170) -> Scatter | None:
     return Scatter(
         height=height,
         dots=dots,
-        x_ticks=[Tick(100 * tick / span, f"{number(tick)} {word}" if tick else "0") for tick in x_ticks],
+        x_ticks=[Tick(100 * tick / span, f"{tick:g} {word}" if tick else "0") for tick in x_ticks],
         y_ticks=[Tick(height * (high - tick) / (high - low), f"{tick:.2f}") for tick in y_ticks],
     )
 
@@ -207,7 +208,7 @@ def passes(run: RunData, clip: str, height: int = 84) -> Scatter | None:
         )
         for position, sample in enumerate(samples)
     ]
-    y_ticks = [Tick(height * (1 - tick / top), number(tick)) for tick in ticks]
+    y_ticks = [Tick(height * (1 - tick / top), f"{tick:g}") for tick in ticks]
     return Scatter(height=height, dots=dots, x_ticks=[], y_ticks=y_ticks, title=clip)
 
 

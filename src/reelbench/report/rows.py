@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -14,7 +15,8 @@ from reelbench.report import wording
 class Row:
     """A variant with its figures, or with the reason why it has none.
 
-    ``status`` is that of the record, or 'invalid', or 'unavailable'. A figure that was not measured is None. ``quality_metric`` names
+    ``status`` is that of the record, or 'invalid', or 'unavailable'; ``reason`` and ``hint`` say why it is one of the latter, ``fallback``
+    why another variant ran than was requested. A figure that was not measured is None. ``quality_metric`` names
     ``quality`` ('mAP@0.5', 'F1 at IoU 0.5 vs baseline'). ``problems`` has a line for each clip that gave no figures.
     """
 
@@ -22,6 +24,7 @@ class Row:
     status: str
     reason: str = ""
     hint: str = ""
+    fallback: str = ""
     x_realtime: float | None = None
     frame_ms_p50: float | None = None
     frame_ms_p95: float | None = None
@@ -41,7 +44,8 @@ class Row:
         return cls(
             variant=wording.variant_name(record.requested, record.effective),
             status="invalid" if record.invalid else record.status,
-            reason=record.invalid or record.fallback_reason,
+            reason=record.invalid,
+            fallback=record.fallback_reason,
             x_realtime=record.summary.get("x_realtime"),
             frame_ms_p50=record.summary.get("frame_ms_p50"),
             frame_ms_p95=record.summary.get("frame_ms_p95"),
@@ -71,10 +75,10 @@ def problems(record: RunRecord) -> tuple[str, ...]:
     )
 
 
-def rows_of(items: list[RunRecord | Row]) -> list[Row]:
+def rows_of(items: Sequence[RunRecord | Row]) -> list[Row]:
     return [item if isinstance(item, Row) else Row.of(item) for item in items]
 
 
-def as_json(items: list[RunRecord | Row], report: str = "") -> dict[str, Any]:
+def as_json(items: Sequence[RunRecord | Row], report: str = "") -> dict[str, Any]:
     """What ``--json`` prints: ``{"rows": […], "report": path}``; a figure that was not measured is null."""
     return {"rows": [asdict(row) for row in rows_of(items)], "report": report}

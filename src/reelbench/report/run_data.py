@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from reelbench.bench.records import FRAME_COLUMNS, PHASES, RUN_VERSION, SAMPLE_COLUMNS, RunRecord
+from reelbench.bench.records import FRAME_COLUMNS, PHASES, SAMPLE_COLUMNS, RunRecord
+from reelbench.bench.run_folder import read_record
 from reelbench.errors import InputError
 from reelbench.results import AnalyzerResult
 
@@ -56,13 +57,13 @@ class RunData:
 def load_run(folder: Path) -> RunData:
     """Read a run folder. InputError names the folder, the file and what is wrong with it.
 
-    A table may be absent only where no clip was measured; the environment, the configuration and the results may be
+    A table may be absent only where nothing would be in it; the environment, the configuration and the results may be
     absent (a run that was cut off has none), and the page then says so.
     """
     record = read_record(folder)
     measured = any(clip.status == "measured" for clip in record.clips)
     samples = _read_table(folder / "samples.parquet", SAMPLE_COLUMNS, required=measured)
-    frames = _read_table(folder / "frames.parquet", FRAME_COLUMNS, required=measured)
+    frames = _read_table(folder / "frames.parquet", FRAME_COLUMNS, required="frame_ms_p50" in record.summary)
     config = folder / "config.yaml"
     return RunData(
         folder=folder,
@@ -73,24 +74,6 @@ def load_run(folder: Path) -> RunData:
         environment=_environment(folder / "environment.json"),
         config=config.read_text(encoding="utf-8", errors="replace") if config.is_file() else "",
     )
-
-
-def read_record(folder: Path) -> RunRecord:
-    """Read ``run.json`` alone. InputError: no run folder, a damaged file, or one of a newer ReelBench."""
-    path = folder / "run.json"
-    if not path.is_file():
-        raise InputError(f"{folder} is not a run folder: it has no run.json", "give a folder that `reelbench run` wrote")
-    try:
-        raw = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise InputError(f"{path} is damaged: {error}", _HINT) from error
-    version = raw.get("version") if isinstance(raw, dict) else None
-    if isinstance(version, int) and version > RUN_VERSION:
-        raise InputError(f"{path} has format {version}; this ReelBench reads up to {RUN_VERSION}", "update ReelBench")
-    try:
-        return RunRecord.model_validate(raw)
-    except ValidationError as error:
-        raise InputError(f"{path} is damaged: {_first(error)}", _HINT) from error
 
 
 def _first(error: ValidationError) -> str:
@@ -105,7 +88,7 @@ def _read_table(path: Path, columns: tuple[str, ...], *, required: bool) -> Colu
 
     if not path.is_file():
         if required:
-            raise InputError(f"{path.parent} is damaged: clips were measured, but {path.name} is missing", _HINT)
+            raise InputError(f"{path.parent} is damaged: {path.name} is missing", _HINT)
         return {name: [] for name in columns}
     try:
         table = pq.read_table(path)

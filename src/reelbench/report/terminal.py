@@ -21,6 +21,7 @@ NARROW = 64
 """Below this the table is turned: one figure a line."""
 PLAIN_WIDTH = 100
 MOST_LINES = 12
+_VARIANT_WIDTH = 18
 _STYLES = {"finished": "green", "unavailable": "yellow", "interrupted": "yellow", "running": "yellow"}
 
 
@@ -34,14 +35,14 @@ def console(stream: TextIO | None = None) -> Console:
 
 def run_table(items: Sequence[Item], width: int = PLAIN_WIDTH) -> Table:
     """One row a variant, laid out for ``width`` columns."""
-    rows = rows_of(list(items))
+    rows = rows_of(items)
     return _turned(rows) if width < NARROW else _upright(rows, with_evidence=width >= WIDE)
 
 
 def print_runs(items: Sequence[Item], report: str = "", to: Console | None = None) -> None:
     """The table, then what went wrong and what deserves to be known, then where the page is."""
     target = to or console()
-    rows = rows_of(list(items))
+    rows = rows_of(items)
     target.print(run_table(rows, target.width))
     for line in lines_below(rows, evidence=NARROW <= target.width < WIDE):
         target.print(line)
@@ -61,24 +62,33 @@ def run_text(items: Sequence[Item], report: str = "", width: int = PLAIN_WIDTH) 
 
 
 def lines_below(rows: Sequence[Row], *, evidence: bool = False) -> list[RenderableType]:
-    """Reasons, clips without figures, notes: each under the variant that it belongs to."""
+    """Reasons, clips without figures, notes: each under the variant that it belongs to, once where it holds for all."""
     from rich.padding import Padding
 
+    remarks = [(row.variant, _remarks(row, evidence=evidence)) for row in rows]
+    everywhere = [("note", note) for note in _shared_notes(rows)]
     lines: list[RenderableType] = []
-    for row in rows:
-        found = list(_remarks(row, evidence=evidence))
-        if not found:
+    for variant, found in [*remarks, ("every variant", everywhere)]:
+        own = [remark for remark in found if found is everywhere or remark not in everywhere]
+        if not own:
             continue
-        lines.append(_labelled(row.variant, "bold"))
-        lines.extend(Padding(_text(f"{what}: {text}"), (0, 0, 0, 2)) for what, text in found[:MOST_LINES])
-        if len(found) > MOST_LINES:
-            lines.append(Padding(_text(f"and {len(found) - MOST_LINES} more: see the report"), (0, 0, 0, 2)))
+        lines.append(_labelled(variant, "bold"))
+        shown = [f"{what}: {text}" for what, text in own[:MOST_LINES]]
+        if len(own) > MOST_LINES:
+            shown.append(f"and {len(own) - MOST_LINES} more: see the report")
+        lines.extend(Padding(_text(line), (0, 0, 0, 2), expand=False) for line in shown)
     return lines
 
 
+def _shared_notes(rows: Sequence[Row]) -> list[str]:
+    """Notes that every variant with notes has, where that is more than one."""
+    noted = [row.notes for row in rows if row.notes]
+    return [note for note in noted[0] if all(note in notes for notes in noted)] if noted[1:] else []
+
+
 def _remarks(row: Row, *, evidence: bool) -> list[tuple[str, str]]:
-    named = {"invalid": "invalid", "unavailable": "unavailable", "failed": "failed"}.get(row.status, "fallback")
-    remarks = [(named, row.reason)] if row.reason else []
+    remarks = [(row.status, row.reason)] if row.reason else []
+    remarks += [("fallback", row.fallback)] if row.fallback else []
     remarks += [("mend", row.hint)] if row.hint else []
     remarks += [("executed", row.evidence)] if evidence and row.evidence else []
     remarks += [("clip", problem) for problem in row.problems]
@@ -89,10 +99,11 @@ def _upright(rows: Sequence[Row], *, with_evidence: bool) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    table.add_column("variant", overflow="fold", min_width=8)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True, header_style="bold")
+    longest = max((len(word) for row in rows for word in row.variant.split()), default=0)
+    table.add_column("variant", overflow="fold", min_width=min(longest, _VARIANT_WIDTH))
     table.add_column("status", no_wrap=True)
-    for heading in ("× real-\ntime", "ms/frame\np50", "\np95", "cold\nstart s", "RSS\npeak MB"):
+    for heading in ("×real-\ntime", "ms/frame\np50", "\np95", "cold\nstart s", "RSS\nMB"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column(_quality_heading(rows), justify="right", overflow="fold")
     if with_evidence:

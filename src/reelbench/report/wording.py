@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from reelbench.bench.records import QualityRecord
@@ -17,6 +18,9 @@ _METRICS = {
     "recall": "recall",
     "f1": "F1 at IoU 0.5",
     "agreement_f1": "F1 at IoU 0.5",
+    "agreement_precision": "precision",
+    "agreement_recall": "recall",
+    "false_positives_per_min": "false positives/min",
 }
 
 STATUS_WORDS = {
@@ -73,6 +77,15 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def moment(iso: str) -> str:
+    """A time stamp of a record as '2026-03-01 12:00 UTC'; as it stands where it is none."""
+    try:
+        at = datetime.fromisoformat(iso)
+    except ValueError:
+        return iso
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at.tzinfo else f"{at:%Y-%m-%d %H:%M}"
 
 
 def metric(name: str) -> str:

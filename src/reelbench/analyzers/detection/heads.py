@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,4 +61,13 @@ class Head(Protocol):
 
     def decode(self, outputs: Tensors, threshold: float) -> list[Detections]:
         """One `Detections` an image of the batch, in order, with nothing below ``threshold``."""
+        ...
+
+
+@runtime_checkable
+class FitsFrames(Protocol):
+    """A head that must know the size of a clip's frames to read the answers: one that letterboxes them."""
+
+    def fitted(self, width: int, height: int) -> Head:
+        """The head for frames of this displayed size in pixels."""
         ...

@@ -25,9 +25,8 @@ GREY = 114
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
-    """How a frame lies in the network's input: ``gain`` input pixels a frame pixel, ``left`` and ``top`` of the picture in it."""
+    """Where a frame lies in the network's input, in whole input pixels."""
 
-    gain: float
     left: int
     top: int
     width: int
@@ -37,10 +36,8 @@ class Letterbox:
     def of(cls, frame: tuple[int, int], into: tuple[int, int]) -> Letterbox:
         """``frame`` and ``into`` are (width, height). The half pixel is rounded as Ultralytics' LetterBox rounds it."""
         gain = min(into[0] / frame[0], into[1] / frame[1])
-        width, height = round(frame[0] * gain), round(frame[1] * gain)
-        return cls(
-            gain, round((into[0] - width) / 2 - 0.1), round((into[1] - height) / 2 - 0.1), max(width, 1), max(height, 1)
-        )
+        width, height = (max(round(side * gain), 1) for side in frame)
+        return cls(round((into[0] - width) / 2 - 0.1), round((into[1] - height) / 2 - 0.1), width, height)
 
 
 class YOLOHead:
@@ -65,7 +62,6 @@ class YOLOHead:
         self._input = (int(input[0]), int(input[1]))
         self._iou, self._limit = iou, limit
         self._box = Letterbox.of(frame or self._input, self._input)
-        self._frame = frame or self._input
 
     def fitted(self, width: int, height: int) -> YOLOHead:
         """The same head for frames of this size in pixels."""
@@ -102,8 +98,9 @@ class YOLOHead:
 
     def _to_fractions(self, corners: NDArray[Any]) -> NDArray[Any]:
         shift = np.array([self._box.left, self._box.top] * 2, np.float32)
-        scale = np.array(self._frame * 2, np.float32) * np.float32(self._box.gain)
-        return np.clip((corners - shift) / scale, 0.0, 1.0)
+        scale = np.array([self._box.width, self._box.height] * 2, np.float32)
+        fractions: NDArray[Any] = np.clip((corners - shift) / scale, 0.0, 1.0)
+        return fractions
 
 
 def _place(image: Image, canvas: Image) -> None:
@@ -123,6 +120,6 @@ def _suppress(corners: NDArray[Any], scores: NDArray[Any], labels: NDArray[Any],
 
     if not len(scores):
         return np.zeros(0, np.int64)
-    sized = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1).astype(np.float64)
-    kept = cv2.dnn.NMSBoxesBatched(sized, scores.astype(np.float32), labels.astype(np.int32), 0.0, iou)
+    sized = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+    kept = cv2.dnn.NMSBoxesBatched(sized.tolist(), scores.tolist(), labels.tolist(), 0.0, iou)
     return np.sort(np.asarray(kept, np.int64).reshape(-1))

@@ -47,11 +47,18 @@ def probe(path: Path, limits: Limits | None = None) -> ClipInfo:
 
 @dataclass(slots=True)
 class _Seen:
-    """The first frame, the times of packets in seconds, how long the index lasts, and whether it outlasts the file."""
+    """The first frame, ascending times of frames in seconds, and (from the index or from these times) how long they last
+    together and how many a second there are; 0 where that cannot be told."""
 
     frame: VideoFrame | None = None
     times: list[float] = field(default_factory=list)
     span_s: float = 0.0
+    fps: float = 0.0
+
+    def measure(self, first_s: float, last_s: float, count: int) -> None:
+        if count > 1 and last_s > first_s:
+            self.fps = (count - 1) / (last_s - first_s)
+            self.span_s = count / self.fps
 
 
 def _look(container: InputContainer, stream: VideoStream) -> _Seen:
@@ -63,9 +70,8 @@ def _look(container: InputContainer, stream: VideoStream) -> _Seen:
     index = stream.index_entries
     complete = len(index) > 1 and len(index) >= stream.frames > 0
     if complete:
-        first, last = index[0].timestamp, index[len(index) - 1].timestamp
         seen.times = [entry.timestamp * tick for entry in index[:_LOOK_AT]]
-        seen.span_s = (last - first) * tick * len(index) / (len(index) - 1)
+        seen.measure(seen.times[0], index[len(index) - 1].timestamp * tick, len(index))
     failures = packets = 0
     try:
         for packet in container.demux(stream):
@@ -82,10 +88,9 @@ def _look(container: InputContainer, stream: VideoStream) -> _Seen:
                 break
     except av.FFmpegError:
         pass  # Broken off while reading: what was seen so far decides.
-    if not complete:
+    if not complete and seen.times:
         seen.times.sort()
-        if len(seen.times) > 1:
-            seen.span_s = (seen.times[-1] - seen.times[0]) * len(seen.times) / (len(seen.times) - 1)
+        seen.measure(seen.times[0], seen.times[-1], len(seen.times))
     return seen
 
 
@@ -120,7 +125,7 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, seen: 
         width=width,
         height=height,
         duration_s=duration,
-        fps=source.frame_rate(stream),
+        fps=_rate(seen, stream),
         codec=stream.codec_context.name,
         pixel_format=frame.format.name,
         rotation=orientation.rotation,
@@ -130,6 +135,12 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, seen: 
         flags=tuple(name for name, holds in flags.items() if holds),
         details={name: value for name, value in details.items() if value is not None},
     )
+
+
+def _rate(seen: _Seen, stream: VideoStream) -> float:
+    """Frames a second: what the header says where the time stamps bear it out to 2 %, else what they say."""
+    declared = source.frame_rate(stream)
+    return declared if not seen.fps or abs(declared / seen.fps - 1) < 0.02 else seen.fps
 
 
 def _varies(times: list[float]) -> bool:

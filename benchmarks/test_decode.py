@@ -1,0 +1,158 @@
+"""What it costs to feed several consumers from one decoding, as ratios within one run.
+
+    pytest benchmarks/test_decode.py -s
+
+writes ``decode.json`` into ``$REELBENCH_BENCH_OUT`` (or pytest's temporary folder). The yardstick is a plain single-threaded PyAV
+decode of the same clip that converts nothing. Sides are run in interleaved pairs whose order alternates; a ratio is the median
+of the pairs' ratios, of wall time and of CPU time. Clips are synthesised: 720×1280, 30 fps, H.264, a moving photograph-like texture.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from statistics import median
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from reelbench.media import decode_for
+from reelbench.media.types import FrameRequest, Sampling
+
+PAIRS = int(os.environ.get("REELBENCH_BENCH_PAIRS", "9"))
+FIVE = (
+    FrameRequest(Sampling(rate=1.0)),
+    FrameRequest(Sampling(rate=2.0), (360, 640)),
+    FrameRequest(Sampling(rate=3.0), (270, 480)),
+    FrameRequest(Sampling(rate=3.0), (300, 300), "bgr"),
+    FrameRequest(Sampling(rate=6.0), (224, 224)),
+)
+SIX = (*FIVE, FrameRequest(Sampling(every=1), (48, 27)))
+LIMITS = {"five_consumers": 1.15, "six_consumers": 1.35}
+MAX_GROWTH_MIB = 50.0
+
+
+def render(path: Path, seconds: float) -> Path:
+    """A texture with soft and hard edges that drifts, cuts every two seconds and carries a little noise."""
+    rng = np.random.default_rng(7)
+    scenes = [
+        cv2.resize(rng.integers(0, 255, (190, 120, 3), dtype=np.uint8), (960, 1520), interpolation=cv2.INTER_CUBIC)
+        for _ in range(4)
+    ]
+    noise = rng.integers(0, 6, (1280, 720, 3), dtype=np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(30))
+        stream.width, stream.height, stream.pix_fmt = 720, 1280, "yuv420p"
+        stream.codec_context.options = {"crf": "23"}
+        for index in range(round(seconds * 30)):
+            step = index % 60
+            scene = scenes[index // 60 % len(scenes)]
+            window = scene[2 * step : 2 * step + 1280, 3 * step : 3 * step + 720]
+            image = cv2.add(window, np.roll(noise, 7 * index, axis=1))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def plain_decode(path: Path) -> int:
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1
+        return sum(1 for _ in container.decode(stream))
+
+
+def feed(path: Path, requests: Sequence[FrameRequest]) -> list[int]:
+    """Decode once for ``requests``, each read by a thread of its own that only takes the frames; how many each was given."""
+    counts = [0] * len(requests)
+
+    def consume(place: int) -> None:
+        counts[place] = sum(1 for _ in fan.streams[place])
+
+    with decode_for(path, requests) as fan:
+        readers = [threading.Thread(target=consume, args=(place,)) for place in range(len(requests))]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+    return counts
+
+
+def clocked(work: Callable[[], object]) -> tuple[float, float]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def ratios(path: Path, requests: Sequence[FrameRequest]) -> dict[str, float]:
+    """Medians over interleaved pairs, the order of each pair turned about."""
+    plain_decode(path)
+    feed(path, requests)
+    pairs = []
+    for turn in range(PAIRS):
+        first, second = (plain_decode, feed) if turn % 2 == 0 else (feed, plain_decode)
+        times = {}
+        for work in (first, second):
+            times[work] = clocked(lambda w=work: w(path) if w is plain_decode else w(path, requests))
+        pairs.append((times[feed], times[plain_decode]))
+    return {
+        "wall_ratio": round(median(a[0] / b[0] for a, b in pairs), 3),
+        "cpu_ratio": round(median(a[1] / b[1] for a, b in pairs), 3),
+        "plain_wall_s": round(median(b[0] for _, b in pairs), 3),
+        "fed_wall_s": round(median(a[0] for a, _ in pairs), 3),
+        "pairs": PAIRS,
+    }
+
+
+def peak_mib(path: Path) -> float:
+    """Peak resident memory of a fresh process that feeds the six consumers."""
+    return float(subprocess.run([sys.executable, __file__, str(path)], check=True, capture_output=True, text=True).stdout)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("decode")
+
+
+@pytest.fixture(scope="module")
+def ten_seconds(folder: Path) -> Path:
+    return render(folder / "ten_seconds.mp4", 10)
+
+
+def record(folder: Path, name: str, figures: dict[str, float]) -> None:
+    out = Path(os.environ.get("REELBENCH_BENCH_OUT") or folder) / "decode.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    known = json.loads(out.read_text()) if out.is_file() else {}
+    out.write_text(json.dumps(known | {name: figures}, indent=2) + "\n")
+    print(f"\n{name}: {json.dumps(figures)} -> {out}")
+
+
+@pytest.mark.parametrize(("name", "requests"), [("five_consumers", FIVE), ("six_consumers", SIX)])
+def test_feeding_consumers(name: str, requests: Sequence[FrameRequest], ten_seconds: Path, folder: Path) -> None:
+    figures = ratios(ten_seconds, requests)
+    record(folder, name, figures | {"limit": LIMITS[name]})
+    # CPU time is what a busy machine leaves comparable; wall time is recorded beside it.
+    assert min(figures["cpu_ratio"], figures["wall_ratio"]) <= LIMITS[name]
+
+
+@pytest.mark.timeout(900)
+def test_memory_does_not_grow_with_the_clip(ten_seconds: Path, folder: Path) -> None:
+    five_minutes = render(folder / "five_minutes.mp4", 300)
+    short, long = peak_mib(ten_seconds), peak_mib(five_minutes)
+    record(folder, "memory", {"ten_seconds_mib": short, "five_minutes_mib": long, "growth_mib": round(long - short, 1)})
+    assert long - short < MAX_GROWTH_MIB
+
+
+if __name__ == "__main__":
+    import resource
+
+    feed(Path(sys.argv[1]), SIX)
+    print(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1))

@@ -1,0 +1,113 @@
+"""``reelbench track``: which runs MLflow has, and sending it the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from reelbench.tracking.sync import Local, SyncReport
+
+_runs_dir = click.option("--runs-dir", default="runs", show_default=True, help="The folder of the run folders.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+@click.group("track")
+def command() -> None:
+    """Runs in MLflow: list which are there, send those that are only on disk."""
+
+
+@command.command("sync")
+@_runs_dir
+@click.option("--uri", help="The MLflow tracking URI. [default: what each run's configuration says]")
+@click.option("--experiment", help="The MLflow experiment. [default: what each run's configuration says]")
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Also what was sent before, perhaps to another server. None is sent twice.",
+)
+@_json
+def sync_command(runs_dir: str, uri: str | None, experiment: str | None, everything: bool, as_json: bool) -> int:
+    """Send the runs that MLflow does not have yet.
+
+    Exit code 0: all are there; 4: MLflow could not be reached; 2: a run folder is damaged (the others were sent).
+    """
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from reelbench.errors import EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
+    from reelbench.tracking.sync import sync
+
+    report = sync(Path(runs_dir), uri, experiment, everything)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(asdict(report), indent=1))
+    else:
+        _print_report(report)
+    if report.failed:
+        return EXIT_UNAVAILABLE
+    return EXIT_USAGE if report.damaged else EXIT_OK
+
+
+@command.command("list")
+@_runs_dir
+@_json
+def list_command(runs_dir: str, as_json: bool) -> int:
+    """List the runs on disk, and which of them MLflow has."""
+    from pathlib import Path
+
+    from reelbench.errors import EXIT_OK, EXIT_USAGE
+    from reelbench.tracking.sync import local_runs
+
+    runs, damaged = local_runs(Path(runs_dir))
+    rows = [_row(run) for run in runs]
+    if as_json:
+        import json
+
+        click.echo(json.dumps({"runs": rows, "damaged": damaged}, indent=1))
+    else:
+        _print_rows(rows, damaged)
+    return EXIT_USAGE if damaged else EXIT_OK
+
+
+def _row(run: Local) -> dict[str, str | None]:
+    return {
+        "folder": str(run.folder),
+        "analyzer": run.record.analyzer,
+        "variant": run.record.effective,
+        "corpus": run.record.corpus,
+        "status": "invalid" if run.record.invalid else run.record.status,
+        "mlflow": None if run.pending else run.record.mlflow_run_id,
+    }
+
+
+def _print_rows(rows: list[dict[str, str | None]], damaged: dict[str, str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("folder", "analyzer", "variant", "corpus", "status", "mlflow"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(value or "not sent" for value in row.values()))
+    if rows:
+        Console(soft_wrap=False).print(table)
+    else:
+        click.echo("no runs yet")
+    _print_lines("damaged", damaged)
+
+
+def _print_report(report: SyncReport) -> None:
+    _print_lines("sent", report.sent)
+    for word in ("skipped", "damaged", "failed"):
+        _print_lines(word, getattr(report, word))
+    if not (report.sent or report.failed or report.damaged):
+        click.echo("nothing to send: MLflow has every finished run")
+
+
+def _print_lines(word: str, lines: dict[str, str]) -> None:
+    for folder, text in lines.items():
+        click.echo(f"{word} {folder}: {text}")

@@ -1,0 +1,67 @@
+"""What a reader must know before any figure: whether the run is valid, and what weakens it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from reelbench.bench.records import RunRecord
+from reelbench.report.wording import number, percent
+
+BUSY_SHARE = 0.10
+"""From this share of run-queue delay on, the page says that the machine was busy. It changes no figure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One banner. 'bad': do not use the figures; 'warn': read them with this in mind; 'good': nothing speaks against them."""
+
+    level: Literal["bad", "warn", "good"]
+    title: str
+    text: str
+
+
+def notices(record: RunRecord, *, only_bad: bool = False) -> list[Notice]:
+    """Every reason for caution, the gravest first. Where there is none, one notice says that the run is valid."""
+    found = [*_invalidating(record), *_cautions(record)]
+    if found or only_bad:
+        return found
+    return [Notice("good", "Valid run", "What executed agrees with what was requested, and every clip has a status.")]
+
+
+def _invalidating(record: RunRecord) -> list[Notice]:
+    found = []
+    if record.invalid:
+        found.append(Notice("bad", "Invalid: do not use these figures", record.invalid))
+    contradiction = str(record.evidence.get("contradiction") or "")
+    if contradiction and contradiction not in record.invalid:
+        found.append(Notice("bad", "The evidence contradicts the request", contradiction))
+    failed = [clip.name for clip in record.clips if clip.status == "failed"]
+    if failed:
+        text = f"The analyzer failed on {len(failed)} of {len(record.clips)} clips; the figures are of the others."
+        found.append(Notice("bad", "Some clips failed", text))
+    elif record.status == "failed" and not record.invalid:
+        found.append(Notice("bad", "The run failed", "See the notes and the worker's log in the run folder."))
+    return found
+
+
+def _cautions(record: RunRecord) -> list[Notice]:
+    found = []
+    if record.status in ("interrupted", "running"):
+        found.append(Notice("warn", "Not complete", "The run was cut off or still goes on; this is what was measured."))
+    if record.requested != record.effective:
+        text = f"{record.requested} was requested, {record.effective} ran. {record.fallback_reason}".strip()
+        found.append(Notice("warn", "Fallback", text))
+    if record.evidence.get("verified_on_hardware") is False:
+        found.append(Notice("warn", "Not verified on hardware", "This engine was never executed where it was developed."))
+    refused = sum(clip.status == "refused" for clip in record.clips)
+    if refused:
+        found.append(Notice("warn", "Refused clips", f"{refused} of {len(record.clips)} clips could not be opened."))
+    if record.warmup.passes and not record.warmup.stationary:
+        text = f"After {record.warmup.passes} warm-up passes the times still drifted; the spread below shows how much."
+        found.append(Notice("warn", "No steady state", text))
+    queue = record.summary.get("run_queue_share", 0.0)
+    if queue >= BUSY_SHARE:
+        text = f"The worker waited for a processor during {percent(queue)} of the measured time ({number(queue)} s a second)."
+        found.append(Notice("warn", "Busy machine", text))
+    return found

@@ -1,0 +1,168 @@
+"""MLflow's client: made quiet, told to give up soon, and asked first whether anybody is there."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from reelbench.errors import UnavailableError
+from reelbench.tracking.naming import cut, hide_passwords, safe_key
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CONNECT_S = 4.0
+ANSWER_S = 6.0
+"""Together the longest that anybody waits for a server that is away."""
+_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+_SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+    # MLflow's own are 7 retries and 120 s: minutes of silence in front of a server that is away.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    # Asked for by its address, so wanted: MLflow refuses its folder store unless told.
+    "MLFLOW_ALLOW_FILE_STORE": "true",
+}
+
+
+class TrackingError(UnavailableError):
+    """MLflow cannot be reached, or refuses. What was to be sent is kept on disk."""
+
+
+def connect(uri: str) -> MlflowClient:
+    """A client of the tracking server or database ``uri``, after a look whether it answers; TrackingError where it does not.
+
+    Settings that the user made through MLflow's environment variables are respected.
+    """
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    with tracking_errors(uri):
+        _look(uri)
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking_uri=uri)
+
+
+@contextmanager
+def tracking_errors(uri: str) -> Iterator[None]:
+    """Turn whatever MLflow, its database or its server raises into one TrackingError."""
+    try:
+        yield
+    except TrackingError:
+        raise
+    except (OSError, ImportError, sqlite3.Error) as error:
+        raise _typed(uri, error) from error
+    except Exception as error:
+        # Told apart by name: importing their classes would cost as much as MLflow itself.
+        if type(error).__module__.split(".")[0] not in ("mlflow", "requests", "urllib3", "sqlalchemy", "alembic"):
+            raise
+        raise _typed(uri, error) from error
+
+
+def experiment_id(client: MlflowClient, uri: str, name: str) -> str:
+    """The experiment called ``name``, made where there is none yet. For a database its artifacts go to ``mlartifacts`` beside it."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(client.create_experiment(name, artifact_location=_artifact_location(uri, name)))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            found = client.get_experiment_by_name(name)  # somebody else made it just now
+    if found is None or found.lifecycle_stage == "deleted":
+        raise TrackingError(
+            f"MLflow at {hide_passwords(uri)}: experiment '{name}' was deleted",
+            "restore it with mlflow experiments restore, or choose another tracking.experiment",
+        )
+    return str(found.experiment_id)
+
+
+def _typed(uri: str, error: Exception) -> TrackingError:
+    text = cut(hide_passwords(" ".join(str(error).split()) or type(error).__name__), 240)
+    return TrackingError(f"MLflow at {hide_passwords(uri)}: {text}")
+
+
+def _look(uri: str) -> None:
+    """One attempt, a few seconds at most. MLflow itself tries a database that does not open again and again, for an hour."""
+    parts = urlsplit(uri)
+    backend = parts.scheme.split("+")[0]
+    if backend in ("http", "https"):
+        _look_http(uri)
+    elif backend == "sqlite":
+        with closing(sqlite3.connect(sqlite_path(uri), timeout=CONNECT_S)) as database:
+            database.execute("BEGIN IMMEDIATE")
+            database.rollback()
+    elif backend in _PORTS:
+        if parts.hostname:
+            socket.create_connection((parts.hostname, parts.port or _PORTS[backend]), CONNECT_S).close()
+        _open_database(uri)
+
+
+def _look_http(uri: str) -> None:
+    import requests
+
+    verify = os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() not in ("1", "true")
+    try:
+        answer = requests.get(f"{uri.rstrip('/')}/health", timeout=(CONNECT_S, ANSWER_S), verify=verify)
+    except requests.exceptions.SSLError:
+        return  # it is there; MLflow has certificate settings of its own, and its own words when they fail
+    except requests.RequestException as error:
+        reason = "no answer in time" if isinstance(error, requests.Timeout) else _innermost(error)
+        raise TrackingError(f"MLflow at {hide_passwords(uri)} cannot be reached: {reason}") from error
+    if answer.status_code in (502, 503, 504):
+        raise TrackingError(
+            f"MLflow at {hide_passwords(uri)} cannot be reached: its proxy answers {answer.status_code}"
+        )
+
+
+def _innermost(error: BaseException) -> str:
+    """'Connection refused' instead of three nested representations of it."""
+    text = " ".join(str(error).split())
+    found = re.search(r"\[Errno -?\d+\] ([^'\")\]]+)", text)
+    return found[1] if found else cut(hide_passwords(text), 160)
+
+
+def _open_database(uri: str) -> None:
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(uri)
+    try:
+        engine.connect().close()
+    finally:
+        engine.dispose()
+
+
+def sqlite_path(uri: str) -> Path:
+    """The file of a ``sqlite:///…`` address; a relative one belongs to the current folder."""
+    name = uri.split("://", 1)[1].removeprefix("/").split("?")[0]
+    if not name:
+        raise TrackingError(f"{uri} names no file", "write tracking.uri=sqlite:///mlflow.db")
+    path = Path(name).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _artifact_location(uri: str, experiment: str) -> str | None:
+    backend = urlsplit(uri).scheme.split("+")[0]
+    if backend == "sqlite":
+        folder = sqlite_path(uri).parent
+    elif backend in _PORTS:
+        folder = Path.cwd()
+    else:
+        return None  # a server, or a folder store, has its own place
+    return (folder / "mlartifacts" / safe_key(experiment)).as_uri()

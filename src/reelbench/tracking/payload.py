@@ -1,0 +1,186 @@
+"""What MLflow is told about a run, read from its folder. Nothing here needs MLflow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from math import isfinite
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from reelbench.bench.records import PHASES, RunRecord
+from reelbench.bench.run_folder import RunFolder
+from reelbench.config import digest
+from reelbench.errors import InputError
+from reelbench.tracking.naming import TAG_LENGTH, cut, flatten, hide_passwords, safe_key, safe_keys
+
+RUN_TAG = "reelbench.run_id"
+DIGEST_TAG = "reelbench.digest"
+"""Set last of all: a run that has it is there in full, with just this content."""
+
+_FILES = (
+    "run.json",
+    "config.yaml",
+    "environment.json",
+    "samples.parquet",
+    "frames.parquet",
+    "report.html",
+    "worker.log",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """One run. ``artifacts`` are files with the artifact folder that they go to; times are Unix milliseconds."""
+
+    run_id: str
+    name: str
+    digest: str
+    status: str
+    started_ms: int
+    ended_ms: int
+    params: dict[str, str]
+    metrics: dict[str, float]
+    tags: dict[str, str]
+    artifacts: tuple[tuple[Path, str], ...]
+
+
+def read_payload(folder: Path) -> Payload:
+    """Read a run folder. Raises InputError where it is none, or is damaged."""
+    run = RunFolder.open(folder)
+    record, config, environment = run.record, _read_config(folder), _read_environment(folder)
+    started, ended = _times(run)
+    return Payload(
+        run_id=record.run_id,
+        name=f"{record.analyzer} {record.effective} {record.corpus}",
+        digest=digest(record.model_dump(mode="json", exclude={"mlflow_run_id"})),
+        status={"finished": "FINISHED", "failed": "FAILED"}.get(record.status, "KILLED"),
+        started_ms=started,
+        ended_ms=ended,
+        params=flatten({**config, "requested": record.requested, "effective": record.effective}),
+        metrics=_metrics(run),
+        tags=_tags(record, environment),
+        artifacts=tuple(_artifacts(folder)),
+    )
+
+
+def _metrics(run: RunFolder) -> dict[str, float]:
+    """Overall figures under their own names; ``quality.…``, ``agreement.…``; ``clip.<clip>.…`` for each clip."""
+    record = run.record
+    metrics: dict[str, float] = {**record.summary}
+    metrics |= {
+        f"cold_start.{name}": value for name, value in record.cold_start.model_dump().items() if value is not None
+    }
+    metrics |= {f"quality.{name}": value for name, value in record.quality.overall.items()}
+    metrics |= {f"agreement.{_plain(name)}": value for name, value in record.quality.agreement.items()}
+    for clip, key in safe_keys(clip.name for clip in record.clips).items():
+        figures: dict[str, float] = _clip_figures(run, clip)
+        figures |= {f"quality.{name}": value for name, value in record.quality.per_clip.get(clip, {}).items()}
+        of_clip = record.quality.agreement_per_clip.get(clip, {})
+        figures |= {f"agreement.{_plain(name)}": value for name, value in of_clip.items()}
+        metrics |= {f"clip.{key}.{name}": value for name, value in figures.items()}
+    # What is not a number was not measured: it is left out, never sent as NaN.
+    return {name: float(value) for name, value in metrics.items() if isfinite(value)}
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("agreement_")
+
+
+def _clip_figures(run: RunFolder, clip: str) -> dict[str, float]:
+    """Medians over the timed passes of one clip; empty where there is none."""
+    rows = [row for row in run.samples if row["clip"] == clip and row["kind"] == "timed"]
+    if not rows:
+        return {}
+    figures = {f"{name}_s_median": median(row[f"{name}_s"] for row in rows) for name in ("total", *PHASES)}
+    if figures["total_s_median"] > 0:
+        figures["x_realtime"] = rows[0]["duration_s"] / figures["total_s_median"]
+    return figures
+
+
+def _tags(record: RunRecord, environment: Mapping[str, Any]) -> dict[str, str]:
+    code = environment.get("code") or {}
+    tags = {
+        RUN_TAG: record.run_id,
+        "reelbench.version": environment.get("reelbench", ""),
+        "analyzer": record.analyzer,
+        "requested": record.requested,
+        "effective": record.effective,
+        "fallback_reason": record.fallback_reason,
+        "status": record.status,
+        "invalid": record.invalid or "no",
+        "corpus": record.corpus,
+        "measure": record.measure,
+        "config_hash": record.config_hash,
+        "git.commit": code.get("commit", ""),
+        "git.dirty": _word(code.get("dirty")),
+        "machine": environment.get("fingerprint", ""),
+        "quality.primary": record.quality.primary,
+        "quality.reference": record.quality.reference,
+        "quality.absent": json.dumps(record.quality.absent) if record.quality.absent else "",
+        "notes": "\n".join(record.notes),
+        "mlflow.source.name": record.command,
+        "mlflow.source.git.commit": code.get("commit", ""),
+    }
+    tags |= {f"evidence.{safe_key(key)}": _word(value) for key, value in record.evidence.items() if _is_scalar(value)}
+    tags |= {f"weights.{safe_key(name)}": value for name, value in record.weights.items()}
+    return {name: cut(hide_passwords(str(value)), TAG_LENGTH) for name, value in tags.items() if value}
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, str | bool | int | float)
+
+
+def _word(value: Any) -> str:
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _times(run: RunFolder) -> tuple[int, int]:
+    try:
+        started = datetime.fromisoformat(run.record.created).timestamp()
+    except ValueError as error:
+        raise InputError(f"{run.path / 'run.json'}: created: {error}") from error
+    ended = max((row["started"] + row["total_s"] for row in run.samples), default=started)
+    return int(started * 1000), int(max(started, ended) * 1000)
+
+
+def _artifacts(folder: Path) -> list[tuple[Path, str]]:
+    files = [(folder / name, "") for name in _FILES if (folder / name).is_file()]
+    return files + [(file, "results") for file in sorted((folder / "results").glob("[!.]*.json"))]
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    import yaml
+
+    file = folder / "config.yaml"
+    try:
+        return _mapping(file, yaml.safe_load(_text(file)))
+    except yaml.YAMLError as error:
+        raise InputError(f"{file} cannot be read: {error}") from error
+
+
+def _read_environment(folder: Path) -> dict[str, Any]:
+    file = folder / "environment.json"
+    try:
+        return _mapping(file, json.loads(_text(file) or "{}"))
+    except ValueError as error:
+        raise InputError(f"{file} cannot be read: {error}") from error
+
+
+def _text(file: Path) -> str:
+    """Empty where a run was cut off before it wrote the file."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} cannot be read: {error}") from error
+
+
+def _mapping(file: Path, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict | None):
+        raise InputError(f"{file} cannot be read: it holds a {type(value).__name__}, not a mapping")
+    return value or {}

@@ -1,0 +1,91 @@
+"""A small real analyzer for tests of the harness: it sees how bright frames are, and fails in the way it is told to."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from reelbench.analyzers.base import Material, Needs, WeightsSource
+from reelbench.engines.base import Availability, Evidence
+from reelbench.media.types import FrameRequest, Sampling
+from reelbench.results import AnalyzerResult, Event
+
+
+class Brightness:
+    """One event a sampled frame. ``faults`` maps a clip's name to 'raise', 'segfault', 'killed', 'hang', 'exit' or 'unstable';
+    ``once`` names a file: where it is given, the fault happens only until that file exists."""
+
+    def __init__(
+        self,
+        faults: Mapping[str, str] | None = None,
+        once: str = "",
+        reason: str = "",
+        contradiction: str = "",
+        load_fault: str = "",
+    ) -> None:
+        self._faults, self._once, self._load_fault = dict(faults or {}), once, load_fault
+        self._reason, self._contradiction = reason, contradiction
+        self._passes = 0
+
+    needs = Needs(frames=FrameRequest(Sampling(every=2), size=(32, 32), colour="gray"))
+    weights: tuple[str, ...] = ()
+    step = 2
+
+    def available(self) -> Availability:
+        return Availability(not self._reason, self._reason, "pip install what-is-missing" if self._reason else "")
+
+    def prepare(self, store: WeightsSource) -> None:
+        pass
+
+    def load(self, store: WeightsSource) -> None:
+        if self._load_fault:
+            _fail(self._load_fault)
+
+    def analyze(self, material: Material) -> AnalyzerResult:
+        fault = self._faults.get(material.clip, "")
+        self._passes += 1
+        events, frames = [], 0
+        for frame in material.frames:
+            frames += 1
+            if fault and fault != "unstable" and not (self._once and Path(self._once).exists()):
+                if self._once:
+                    Path(self._once).touch()
+                _fail(fault)
+            with material.phases("infer"):
+                level = float(frame.image.mean()) / 255
+            score = (level + self._passes % 7) / 8 if fault == "unstable" else level
+            events.append(Event(start_s=frame.pts_s, end_s=frame.pts_s, label="brightness", score=score))
+        return AnalyzerResult(
+            analyzer="brightness",
+            clip=material.clip,
+            duration_s=material.info.duration_s,
+            frames_sampled=frames,
+            frames_inferred=frames,
+            events=tuple(events),
+        )
+
+    def evidence(self) -> Evidence:
+        return Evidence("numpy", "CPU", "fp32", "test", contradiction=self._contradiction)
+
+    def close(self) -> None:
+        pass
+
+
+def _fail(fault: str) -> None:
+    match fault:
+        case "raise":
+            raise ValueError("told to fail")
+        case "segfault":
+            ctypes.string_at(0)
+        case "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "hang":
+            time.sleep(600)
+        case "exit":
+            os._exit(3)
+        case _:
+            raise AssertionError(f"no such fault: {fault}")

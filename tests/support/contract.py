@@ -1,0 +1,92 @@
+"""What the contract suite runs: every analyzer in every variant that this machine can run, on any clip, as the worker does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reelbench.analyzers.base import Analyzer, Material
+from reelbench.config import RunConfig, compose, instantiate
+from reelbench.media import FrameStream, probe, read_audio
+from reelbench.media.types import ClipInfo
+from reelbench.models.store import ModelStore
+from reelbench.paths import conf_dir
+from reelbench.results import AnalyzerResult
+
+PHASES = {"preprocess", "infer", "postprocess"}
+
+
+def pairs() -> list[tuple[str, str]]:
+    """(analyzer, variant) of everything in conf/: a new file is under the contract without a line written."""
+    analyzers = sorted(path.stem for path in (conf_dir() / "analyzer").glob("*.yaml"))
+    return [(name, path.stem) for name in analyzers for path in sorted((conf_dir() / "tuning" / name).glob("*.yaml"))]
+
+
+def build(analyzer: str, variant: str, *overrides: str) -> tuple[RunConfig, Any]:
+    """The configuration and the analyzer it describes. Networks that can be built without weights are: nothing is downloaded for them."""
+    config = compose([f"analyzer={analyzer}", f"variant={variant}", *overrides])
+    if config.analyzer.constructor.get("architecture"):
+        config = compose([f"analyzer={analyzer}", f"variant={variant}", "analyzer.weights=random", *overrides])
+    return config, instantiate(config.analyzer.constructor)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """One analyzer, loaded."""
+
+    name: str
+    config: RunConfig
+    analyzer: Analyzer
+
+    def on(self, path: Path) -> tuple[AnalyzerResult, ClipInfo]:
+        """One pass over a clip."""
+        info = probe(path, self.config.media.limits)
+        needs = self.analyzer.needs
+        audio = read_audio(path, needs.audio) if needs.audio and info.has_audio else None
+        if needs.frames is None:
+            return self.analyzer.analyze(Material(path.stem, info, StrictPhases(), audio=audio)), info
+        with FrameStream(path, needs.frames, self.config.media.decode, self.config.media.limits) as frames:
+            return self.analyzer.analyze(Material(path.stem, info, StrictPhases(), iter(frames), audio)), info
+
+
+@cache
+def ready(analyzer: str, variant: str, *overrides: str) -> Ready:
+    """Built, prepared and loaded once for all tests. The weights come through the model store."""
+    config, built = build(analyzer, variant, *overrides)
+    store = ModelStore()
+    store.ensure(built.weights)
+    built.prepare(store)
+    built.load(store)
+    return Ready(analyzer, config, built)
+
+
+class StrictPhases:
+    """`Phases` that insist on the contract: known names, no nesting, no negative counts."""
+
+    def __init__(self) -> None:
+        self._open = ""
+
+    @contextmanager
+    def __call__(self, phase: str, items: int = 1) -> Iterator[None]:
+        assert phase in PHASES, f"unknown phase {phase}"
+        assert not self._open, f"{phase} inside {self._open}"
+        assert items >= 0
+        self._open = phase
+        yield
+        self._open = ""
+
+
+def photograph() -> NDArray[np.uint8]:
+    """A cat: real content, so that the suite is not about empty answers. H×W×3 RGB."""
+    from PIL import Image
+
+    artifact = "photographs/chelsea.png"
+    with Image.open(ModelStore().ensure([artifact])[artifact]) as image:
+        return np.asarray(image.convert("RGB"))
