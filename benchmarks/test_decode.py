@@ -94,6 +94,7 @@ def clocked(work: Callable[[], object]) -> tuple[float, float]:
 
 def ratios(path: Path, requests: Sequence[FrameRequest]) -> dict[str, float]:
     """Medians over interleaved pairs, the order of each pair turned about."""
+    cv2.setNumThreads(1)  # As the yardstick, which has one thread too.
     plain_decode(path)
     feed(path, requests)
     pairs = []
@@ -114,7 +115,9 @@ def ratios(path: Path, requests: Sequence[FrameRequest]) -> dict[str, float]:
 
 def peak_mib(path: Path) -> float:
     """Peak resident memory of a fresh process that feeds the six consumers."""
-    return float(subprocess.run([sys.executable, __file__, str(path)], check=True, capture_output=True, text=True).stdout)
+    return float(
+        subprocess.run([sys.executable, __file__, str(path)], check=True, capture_output=True, text=True).stdout
+    )
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +142,8 @@ def record(folder: Path, name: str, figures: dict[str, float]) -> None:
 def test_feeding_consumers(name: str, requests: Sequence[FrameRequest], ten_seconds: Path, folder: Path) -> None:
     figures = ratios(ten_seconds, requests)
     record(folder, name, figures | {"limit": LIMITS[name]})
-    # CPU time is what a busy machine leaves comparable; wall time is recorded beside it.
-    assert min(figures["cpu_ratio"], figures["wall_ratio"]) <= LIMITS[name]
+    # CPU time is judged: unlike wall time it hides nothing on a second core, and a busy machine leaves it comparable.
+    assert figures["cpu_ratio"] <= LIMITS[name]
 
 
 @pytest.mark.timeout(900)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -71,6 +72,9 @@ def main(argv: Sequence[str]) -> int:
     except ReelBenchError as error:
         _complain(error)
         return error.exit_code
+    except BrokenPipeError:  # the reader of our output (`| head`) had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
     except KeyboardInterrupt:
         print("interrupted: what was measured is kept; the same command goes on from there", file=sys.stderr)  # noqa: T201
         return EXIT_INTERRUPTED
@@ -78,8 +82,6 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _compose_and_run(session: Session) -> None:
-    import os
-
     import hydra
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises instead of printing and exiting by itself

@@ -7,11 +7,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from support.clips import TIME_BASE, add_tone, make_audio_only, make_clip, marked, write_tone
 
 from reelbench.errors import MediaError
 from reelbench.media import probe, read_audio
 from reelbench.media.types import AudioRequest, Limits
+from support.clips import TIME_BASE, add_tone, make_audio_only, make_clip, marked, write_tone
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 48000])

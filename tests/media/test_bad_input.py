@@ -9,11 +9,11 @@ from pathlib import Path
 
 import av
 import pytest
-from support.clips import grey_at, make_audio_only, make_clip, smooth, truncate
 
 from reelbench.errors import EXIT_USAGE, MediaError
 from reelbench.media import FrameStream, probe, read_audio, source
 from reelbench.media.types import AudioRequest, FrameRequest, Limits, Sampling
+from support.clips import grey_at, make_audio_only, make_clip, smooth, truncate
 
 ALL = FrameRequest(Sampling(every=1))
 
@@ -95,7 +95,9 @@ def test_playlists_are_refused_by_the_whitelist_alone(
     address, seen = requests_seen
     paths = playlists(tmp_path, address)
     with av.open(str(paths["concat_sibling"])) as unprotected:
-        assert unprotected.format.name == "concat", "without the whitelist FFmpeg follows such a file: the threat is real"
+        assert unprotected.format.name == "concat", (
+            "without the whitelist FFmpeg follows such a file: the threat is real"
+        )
     monkeypatch.setattr(source, "_PLAYLISTS", ())
     for path in paths.values():
         with pytest.raises(MediaError, match="not a video that can be read"):

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.clips import grey_at, grey_of, make_clip
 
 from reelbench.errors import MediaError
 from reelbench.media import FanOut, FrameStream, decode_for
 from reelbench.media.convert import Picture
 from reelbench.media.fanout import ConsumerStream
 from reelbench.media.types import DecodeOptions, FrameRequest, Limits, Sampling
+from support.clips import grey_at, grey_of, make_clip
 
 EACH = FrameRequest(Sampling(every=1))
 SMALL = FrameRequest(Sampling(every=1), (40, 24))
@@ -64,10 +64,14 @@ def test_each_consumer_gets_what_a_stream_of_its_own_would_give(clip: Path) -> N
         assert stream.frames_sampled == len(expected)
 
 
-def test_equal_requests_share_a_conversion_and_unsampled_frames_have_none(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_equal_requests_share_a_conversion_and_unsampled_frames_have_none(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     converted = []
     convert = Picture._coded
-    monkeypatch.setattr(Picture, "_coded", lambda self, size, colour: converted.append(size) or convert(self, size, colour))
+    monkeypatch.setattr(
+        Picture, "_coded", lambda self, size, colour: converted.append(size) or convert(self, size, colour)
+    )
     every_tenth = FrameRequest(Sampling(every=10), (40, 24))
     with decode_for(clip, [every_tenth, FrameRequest(Sampling(every=20), (40, 24))]) as fan:
         a, b = in_threads(fan, list)

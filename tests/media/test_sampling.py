@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,7 +38,9 @@ def test_each_sample_is_the_first_frame_of_its_slot(gaps: list[float], rate: flo
 
 
 @given(gaps, rates, st.randoms(use_true_random=False))
-def test_a_left_out_frame_moves_a_sample_by_no_more_than_the_next_gap(gaps: list[float], rate: float, random: object) -> None:
+def test_a_left_out_frame_moves_a_sample_by_no_more_than_the_next_gap(
+    gaps: list[float], rate: float, random: object
+) -> None:
     times = times_of(gaps)
     kept = [times[0], *(t for t in times[1:] if random.random() < 0.7)]  # type: ignore[attr-defined]
     wanted = sampled(times, rate)
@@ -68,7 +72,7 @@ def test_the_clock_always_ascends_from_zero(stamps: list[float | None]) -> None:
     clock = Clock(30.0)
     told = [clock.tell(stamp) for stamp in stamps]
     assert told[0] == 0.0
-    assert all(b > a for a, b in zip(told, told[1:], strict=False))
+    assert all(b > a for a, b in pairwise(told))
 
 
 def test_the_clock_without_stamps_and_over_a_restart() -> None:

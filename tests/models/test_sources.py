@@ -206,6 +206,9 @@ def test_a_file_of_a_hugging_face_repository(
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", server.address)
     server.serve(f"/owner/net/resolve/{COMMIT}/sub/a.bin", CONTENT)
+    left = tmp_path / "store" / ".partial" / "net" / "hub-killed"  # of a process that was killed
+    left.mkdir(parents=True)
+    (left / "x.incomplete").write_bytes(b"half")
     source = {"hf": "owner/net", "revision": COMMIT, "file": "sub/a.bin"}
     store = ModelStore(tmp_path / "store", catalog_of(a=entry(CONTENT, source)))
     assert store.ensure(["net/a.bin"])["net/a.bin"].read_bytes() == CONTENT

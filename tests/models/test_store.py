@@ -158,6 +158,19 @@ def test_what_an_earlier_attempt_left_needs_no_room_again(
     assert store.ensure(["net/a.bin"])["net/a.bin"].read_bytes() == CONTENT
 
 
+def test_an_archive_that_turns_out_too_large_is_refused_before_it_is_written(
+    tmp_path: Path, server: Server, catalog_of: MakeCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The catalog did not say how large the archive is; the server does. The disk's size is invented here too."""
+    source = {"https": server.serve("/archive", bytes(5_000_000)), "member": "a"}
+    store = ModelStore(tmp_path / "store", catalog_of(a=entry(CONTENT, source)))
+    free = (16 << 20) + 2 * len(CONTENT)
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9 - free, free))
+    with pytest.raises(OutputError, match=f"{server.address}/archive needs"):
+        store.ensure(["net/a.bin"])
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "small"

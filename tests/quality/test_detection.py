@@ -50,11 +50,17 @@ def test_average_precision_as_computed_by_hand():
     assert scores.absent == {}
 
 
-def test_looser_boxes_count_only_at_the_lower_iou_thresholds():
-    # Overlap 72 of 100: right at 0.50, 0.55, 0.60, 0.65 and 0.70, wrong at the five thresholds above.
-    scores = score(result(saw("cup", (0, 0, 10, 7.2))), truth(("cup", A)))
+@pytest.mark.parametrize(("height", "mean"), [(7.2, 0.5), (5.2, 0.1)])
+def test_looser_boxes_count_only_at_the_lower_iou_thresholds(height: float, mean: float):
+    # Overlap 0.72: right at 0.50, 0.55, 0.60, 0.65 and 0.70, wrong at the five thresholds above. Overlap 0.52: right at 0.50.
+    scores = score(result(saw("cup", (0, 0, 10, height))), truth(("cup", A)))
     assert scores.overall["map50"] == pytest.approx(1.0)
-    assert scores.overall["map"] == pytest.approx(0.5)
+    assert scores.overall["map"] == pytest.approx(mean)
+
+
+def test_equal_scores_do_not_let_the_order_of_events_decide():
+    right, wrong = saw("cup", A, 0.6), saw("cup", FAR, 0.6)
+    assert score(result(right, wrong), truth(("cup", A))) == score(result(wrong, right), truth(("cup", A)))
 
 
 def test_labels_are_averaged_and_a_label_absent_from_truth_costs_precision_only():

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from support.runs import make_run
 
 from reelbench.bench.records import QualityRecord
 from reelbench.errors import AnalyzerError, UnavailableError
 from reelbench.report.rows import Row, as_json
 from reelbench.report.terminal import run_text
 from reelbench.report.wording import duration, evidence_line, number
+from support.runs import make_run
 
 
 def _line(text: str, start: str) -> str:
@@ -31,7 +31,12 @@ def test_no_figure_is_lost_in_any_window(tmp_path: Path, width: int) -> None:
     record = make_run(tmp_path / "run", variant="openvino_int8")
     text = run_text([record], width=width)
     assert max(len(line) for line in text.splitlines()) <= width
-    for shown in (number(record.summary["x_realtime"]), number(record.summary["frame_ms_p95"]), "0.710", "openvino_int8"):
+    for shown in (
+        number(record.summary["x_realtime"]),
+        number(record.summary["frame_ms_p95"]),
+        "0.710",
+        "openvino_int8",
+    ):
         assert shown in text
     assert "opencv CPU fp32" in text
 
@@ -92,7 +97,7 @@ def test_evidence_says_how_much_ran_in_the_precision() -> None:
         "device": "CPU",
         "precision": "int8",
         "verified_on_hardware": False,
-        "details": {"precisions": {"Convolution": {"INT8": 47, "FP32": 3}, "Add": {"FP32": 9}}},
+        "details": {"convolutions": {"int8": 47, "fp32": 3}, "threads": 2},
     }
     assert evidence_line(evidence) == "openvino CPU int8, 94 % of convolutions, not verified on hardware"
 

@@ -102,7 +102,11 @@ def make_clip(
 
 def _encoder_options(codec: str) -> dict[str, str]:
     fast = {"preset": "ultrafast", "crf": "10"}
-    return {"libx264": fast, "libx265": fast | {"x265-params": "log-level=none"}, "libvpx-vp9": {"deadline": "realtime"}}.get(codec, {})
+    return {
+        "libx264": fast,
+        "libx265": fast | {"x265-params": "log-level=none"},
+        "libvpx-vp9": {"deadline": "realtime"},
+    }.get(codec, {})
 
 
 def add_tone(container: Any, rate: int = 44100) -> Any:

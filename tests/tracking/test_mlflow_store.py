@@ -156,8 +156,7 @@ def test_a_store_that_cannot_be_used_says_so_in_one_line_and_the_run_is_kept(
     assert read_record(tmp_path / "kept").mlflow_run_id is None
 
 
-def test_nothing_is_printed_and_nobody_is_called(tmp_path: Path):
-    make_run(tmp_path / "quiet")
+def test_two_processes_make_one_database_and_nothing_is_printed_and_nobody_is_called(tmp_path: Path):
     code = """
 import sys
 def hook(event, args):
@@ -166,14 +165,26 @@ def hook(event, args):
 sys.addaudithook(hook)
 from pathlib import Path
 from reelbench.tracking.mlflow_store import log_run
-log_run(Path("quiet"), "sqlite:///mlflow.db", "object_detection")
+log_run(Path(sys.argv[1]), "sqlite:///mlflow.db", "object_detection")
 """
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "DO_NOT", "PYTEST", "CI"))}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert read_record(tmp_path / "quiet").mlflow_run_id
+    names = ("left", "right")
+    for name in names:
+        make_run(tmp_path / name)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, name],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for name in names
+    ]
+    assert [(process.communicate(timeout=120)[0], process.returncode) for process in processes] == [("", 0)] * 2
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    assert [len(runs_of(uri, name)) for name in names] == [1, 1]
 
 
 @pytest.fixture

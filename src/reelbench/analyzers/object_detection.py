@@ -47,9 +47,9 @@ class ObjectDetection:
     """Detects objects in sampled frames of a clip.
 
     ``weights`` maps the engine's file roles to catalog entries (null: not needed); 'model' is the network. ``sampling`` is
-    {every: n} or {rate: f}. ``threshold`` drops detections with a lower score. ``deduplicate`` {threshold: …} skips near-duplicate frames
-    (`reelbench.media.dedup`), null infers every frame. ``tracks`` {iou: …} merges over time (`detection.tracks.Merging`), null
-    reports each sample alone, held until the next one. ``weights`` 'random' runs ``architecture``, a configuration that the engine
+    {every: n} or {rate: f}. ``threshold`` drops detections with a lower score. ``deduplicate`` {threshold: …} skips near-duplicate
+    frames (`reelbench.media.dedup`), null infers every frame. ``tracks`` {iou: …} merges over time (`detection.tracks.Merging`),
+    null reports each sample alone, held until the next one. ``weights`` 'random' runs ``architecture``, a configuration that the engine
     builds with seeded random weights: good for speed, and `quality_absent_reason` says that quality is not.
     """
 
@@ -58,7 +58,7 @@ class ObjectDetection:
         engine: Engine,
         head: Head,
         weights: Mapping[str, str | None] | str,
-        sampling: Mapping[str, float],
+        sampling: Mapping[str, Any],
         batch: int = 1,
         threshold: float = 0.2,
         deduplicate: Mapping[str, Any] | None = None,

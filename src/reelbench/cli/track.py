@@ -75,9 +75,11 @@ def list_command(runs_dir: str, as_json: bool) -> int:
 
 def _row(run: Local) -> dict[str, str | None]:
     return {
+        "run": run.record.run_id,
         "folder": str(run.folder),
         "analyzer": run.record.analyzer,
-        "variant": run.record.effective,
+        "requested": run.record.requested,
+        "effective": run.record.effective,
         "corpus": run.record.corpus,
         "status": "invalid" if run.record.invalid else run.record.status,
         "mlflow": None if run.pending else run.record.mlflow_run_id,
@@ -85,16 +87,21 @@ def _row(run: Local) -> dict[str, str | None]:
 
 
 def _print_rows(rows: list[dict[str, str | None]], damaged: dict[str, str]) -> None:
+    import sys
+
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for name in ("folder", "analyzer", "variant", "corpus", "status", "mlflow"):
-        table.add_column(name, overflow="fold")
+    table.add_column("run", overflow="fold")
+    for name in ("effective", "corpus", "status", "MLflow run"):
+        table.add_column(name, no_wrap=True)
     for row in rows:
-        table.add_row(*(value or "not sent" for value in row.values()))
+        shown = [row[name] or "" for name in ("run", "effective", "corpus", "status")]
+        table.add_row(*shown, (row["mlflow"] or "not sent")[:8])
     if rows:
-        Console(soft_wrap=False).print(table)
+        # A pipe has no width: no line is broken there.
+        Console(width=None if sys.stdout.isatty() else 240).print(table)
     else:
         click.echo("no runs yet")
     _print_lines("damaged", damaged)
@@ -105,7 +112,7 @@ def _print_report(report: SyncReport) -> None:
     for word in ("skipped", "damaged", "failed"):
         _print_lines(word, getattr(report, word))
     if not (report.sent or report.failed or report.damaged):
-        click.echo("nothing to send: MLflow has every finished run")
+        click.echo("nothing to send: every finished run was sent before (--all sends them to another server, too)")
 
 
 def _print_lines(word: str, lines: dict[str, str]) -> None:

@@ -18,7 +18,7 @@ from reelbench.corpus.clip import Clip, read_truth
 from reelbench.corpus.materials import library
 from reelbench.corpus.scene import TRUTH_EVERY, Scene
 from reelbench.corpus.script import Script, find_script, load_script, shipped_scripts
-from reelbench.errors import ConfigError, InputError
+from reelbench.errors import EXIT_INTERRUPTED, ConfigError, InputError
 from reelbench.media.types import Image
 from reelbench.paths import atomic_path, write_text
 
@@ -133,7 +133,7 @@ def _render_all(work: list[tuple[Job, Path]]) -> Iterator[str]:
         try:
             # The longest first: the last process to finish is then busy for the shortest time.
             ordered = sorted(work, key=lambda item: -item[0].script.seconds)
-            futures = {pool.submit(render, job, target): job.name for job, target in ordered}
+            futures = {pool.submit(_work, job, target): job.name for job, target in ordered}
             for future in as_completed(futures):
                 future.result()
                 yield futures[future]
@@ -142,12 +142,27 @@ def _render_all(work: list[tuple[Job, Path]]) -> Iterator[str]:
             raise
 
 
+_stopped = False
+
+
 def _start_worker() -> None:
-    """One thread a process; Ctrl-C ends a process by an exception, so that it removes what it has half written."""
+    """One thread a process; Ctrl-C ends what is being rendered by an exception, so that nothing half written stays."""
     import cv2
 
+    def stop(*_: object) -> None:
+        global _stopped
+        _stopped = True
+        sys.exit(EXIT_INTERRUPTED)
+
     cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
+    signal.signal(signal.SIGINT, stop)
+
+
+def _work(job: Job, target: Path) -> None:
+    """A clip that was already handed to an interrupted process is not begun."""
+    if _stopped:
+        sys.exit(EXIT_INTERRUPTED)
+    render(job, target)
 
 
 def _read_picture(path: Path, size: tuple[int, int]) -> Image:

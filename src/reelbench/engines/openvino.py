@@ -160,7 +160,11 @@ class OpenVINO:
         return {name: np.array(request.get_output_tensor(i).data[:count]) for i, name in enumerate(self._names)}
 
     def _property(self, name: str, default: Any) -> Any:
-        return self._compiled.get_property(name) if name in self._compiled.get_property("SUPPORTED_PROPERTIES") else default
+        return (
+            self._compiled.get_property(name)
+            if name in self._compiled.get_property("SUPPORTED_PROPERTIES")
+            else default
+        )
 
 
 class OpenVINOAsync(OpenVINO):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -38,14 +41,16 @@ def quantize(model: Any, inputs: Iterable[NDArray[Any]], how: Quantization) -> A
     images = [image[None] for batch in inputs for image in np.asarray(batch)]
     presets = {"mixed": nncf.QuantizationPreset.MIXED, "performance": nncf.QuantizationPreset.PERFORMANCE}
     kept = sorted({name for output in how.keep_outputs for name in last_convolutions(model, output)})
-    return nncf.quantize(
-        model,
-        nncf.Dataset(images),
-        preset=presets[how.preset],
-        subset_size=len(images),
-        fast_bias_correction=not how.accurate_bias,
-        ignored_scope=nncf.IgnoredScope(names=kept) if kept else None,
-    )
+    # NNCF draws its own progress bars on the terminal; ours is the runner's.
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        return nncf.quantize(
+            model,
+            nncf.Dataset(images),
+            preset=presets[how.preset],
+            subset_size=len(images),
+            fast_bias_correction=not how.accurate_bias,
+            ignored_scope=nncf.IgnoredScope(names=kept) if kept else None,
+        )
 
 
 def last_convolutions(model: Any, output: str) -> Iterator[str]:

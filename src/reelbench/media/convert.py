@@ -84,8 +84,9 @@ class Picture:
         import cv2
 
         image = self._planes[plane]
+        image = image[:: _row_step(image.shape[0], size[1])]
         while (reduced := _halved(image.shape[1::-1], size)) != image.shape[1::-1]:
-            key = (plane, *reduced)
+            key = (plane, *image.shape[:2])
             if key not in self._levels:
                 # At a factor of two the bilinear samples lie between two pixels each: exactly their mean, and the fastest way to it.
                 self._levels[key] = cv2.resize(image, reduced, interpolation=cv2.INTER_LINEAR)
@@ -93,9 +94,20 @@ class Picture:
         return image if image.shape[1::-1] == size else cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
 
 
+def _row_step(height: int, target: int) -> int:
+    """Every how many rows are read at all: where a pixel of the result stands for sixteen rows or more, a part of them is plenty."""
+    step = 1
+    while height >= 16 * target * step:
+        step *= 2
+    return step
+
+
 def _halved(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
-    """The next smaller size on the way to ``target``, or ``size`` where the rest is left to the bilinear step: both sides are halved while
-    both are at least twice as large; one alone, which is slow, only from three times on, where too many pixels would be skipped."""
+    """The next smaller size on the way to ``target``, or ``size`` where the rest is left to the bilinear step.
+
+    Both sides are halved while both are at least twice as large; one alone, which is slow, only from three times on, where the
+    bilinear step would skip too many pixels.
+    """
     across, down = size[0] / target[0], size[1] / target[1]
     if across >= 2 and down >= 2:
         return size[0] // 2, size[1] // 2

@@ -1,6 +1,7 @@
 """``python -m reelbench.media.probe_worker LIMITS``: probes each path that comes in on stdin, one JSON line each way.
 
-Reads ``"path"``; answers ``{"info": …}`` or ``{"error": …, "hint": …}``. It is killed when it hangs: see safe_probe.py.
+Says ``{"ready": true}`` when it has loaded; then reads ``"path"`` and answers ``{"info": …}`` or ``{"error": …, "hint": …}``.
+It is killed when it hangs: see safe_probe.py.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import json
 import sys
 from pathlib import Path
 
+import av  # noqa: F401 - loaded before it says that it is ready
 from pydantic import TypeAdapter
 
 from reelbench.errors import MediaError
@@ -19,14 +21,19 @@ from reelbench.media.types import ClipInfo, Limits
 def main() -> None:
     limits = TypeAdapter(Limits).validate_json(sys.argv[1])
     infos = TypeAdapter(ClipInfo)
+    answer_with({"ready": True})
     for line in sys.stdin:
         answer: dict[str, object]
         try:
             answer = {"info": infos.dump_python(probe(Path(json.loads(line)), limits), mode="json")}
         except MediaError as error:
             answer = {"error": error.message, "hint": error.hint}
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
+        answer_with(answer)
+
+
+def answer_with(answer: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

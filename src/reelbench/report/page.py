@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from reelbench.bench.records import RunRecord
 from reelbench.errors import InputError
 from reelbench.paths import write_text
-from reelbench.report import charts, figures, wording
+from reelbench.report import annotations, charts, figures, wording
 from reelbench.report.comparison import Comparison
 from reelbench.report.notices import notices
 from reelbench.report.rows import Row
@@ -122,7 +122,7 @@ def quality_tables(record: RunRecord) -> list[dict[str, Any]]:
 def clip_scores(record: RunRecord) -> list[tuple[str, str, Mapping[str, Mapping[str, float]]]]:
     """The columns of quality in the table of clips: (heading, metric, scores by clip)."""
     quality = record.quality
-    columns = []
+    columns: list[tuple[str, str, Mapping[str, Mapping[str, float]]]] = []
     if any(quality.primary in scores for scores in quality.per_clip.values()):
         columns.append((wording.metric(quality.primary), quality.primary, quality.per_clip))
     agreement = wording.main_agreement(next(iter(quality.agreement_per_clip.values()), quality.agreement))
@@ -151,7 +151,7 @@ def _words(item: object) -> str:
     if item is None or item in ("", [], {}):
         return wording.NONE
     if isinstance(item, list):
-        return ", ".join(str(part) for part in item)
+        return ", ".join(f"{part:.4g}" if isinstance(part, float) else str(part) for part in item)
     if isinstance(item, bool):
         return "yes" if item else "no"
     return item if isinstance(item, str) else json.dumps(item, ensure_ascii=False, default=str)
@@ -161,6 +161,8 @@ def _picture(frame: SampledFrame) -> dict[str, Any]:
     found = ", ".join(f"{box.label} {box.score:.2f}" for box in frame.found if box.score is not None)
     return {
         "frame": frame,
+        "labels": annotations.labels(frame),
+        "font": annotations.font_size(frame),
         "source": "data:image/jpeg;base64," + base64.b64encode(frame.jpeg).decode(),
         "alt": f"Frame at {frame.t_s:.2f} s. Found: {found or 'nothing'}.",
     }

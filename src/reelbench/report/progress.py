@@ -52,11 +52,15 @@ class Progress:
         if self._console is not None:
             self._begin_bar("starting", total_passes)
 
-    def update(self, clip: str, phase: str, done: int, total: int | None = None, seconds_left: float | None = None) -> None:
+    def update(
+        self, clip: str, phase: str, done: int, total: int | None = None, seconds_left: float | None = None
+    ) -> None:
         """``done`` of ``total`` passes are over; the ``phase`` ('warm-up', 'timed') of ``clip`` goes on."""
         total = total if total is not None else self._total
         if self._console is None:
-            self._once(clip, f"[{min(done + 1, total) if total else done + 1}/{total or '?'}] {clip}{_left(seconds_left)}")
+            self._once(
+                clip, f"[{min(done + 1, total) if total else done + 1}/{total or '?'}] {clip}{_left(seconds_left)}"
+            )
             return
         if self._bar is None:
             self._begin_bar(clip, total)
@@ -91,7 +95,9 @@ class Progress:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _line(self, text: str) -> None:
@@ -118,7 +124,7 @@ class Progress:
             BarColumn(bar_width=_BAR_WIDTH),
             TextColumn("{task.fields[figures]}", markup=False),
         )
-        self._bar = Bar(*columns, console=self._console, auto_refresh=False, transient=True)
+        self._bar = Bar(*columns, console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
         self._task = self._bar.add_task(plain(text), total=total or None, figures="")
         self._bar.start()
         self._drawn = float("-inf")

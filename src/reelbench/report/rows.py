@@ -15,8 +15,8 @@ from reelbench.report import wording
 class Row:
     """A variant with its figures, or with the reason why it has none.
 
-    ``status`` is that of the record, or 'invalid', or 'unavailable'; ``reason`` and ``hint`` say why it is one of the latter, ``fallback``
-    why another variant ran than was requested. A figure that was not measured is None. ``quality_metric`` names
+    ``status`` is that of the record, or 'invalid', or 'unavailable'; ``reason`` and ``hint`` say why it is one of the latter two, and
+    ``fallback`` why another variant ran than was requested. A figure that was not measured is None. ``quality_metric`` names
     ``quality`` ('mAP@0.5', 'F1 at IoU 0.5 vs baseline'). ``problems`` has a line for each clip that gave no figures.
     """
 

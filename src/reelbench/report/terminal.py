@@ -15,13 +15,10 @@ if TYPE_CHECKING:
 
 Item = RunRecord | Row
 
-WIDE = 96
-"""From here on the evidence has a column of its own; in a narrower window it stands under the table."""
-NARROW = 64
-"""Below this the table is turned: one figure a line."""
 PLAIN_WIDTH = 100
 MOST_LINES = 12
 _VARIANT_WIDTH = 18
+_EVIDENCE_WIDTH = 16
 _STYLES = {"finished": "green", "unavailable": "yellow", "interrupted": "yellow", "running": "yellow"}
 
 
@@ -34,20 +31,32 @@ def console(stream: TextIO | None = None) -> Console:
 
 
 def run_table(items: Sequence[Item], width: int = PLAIN_WIDTH) -> Table:
-    """One row a variant, laid out for ``width`` columns."""
-    rows = rows_of(items)
-    return _turned(rows) if width < NARROW else _upright(rows, with_evidence=width >= WIDE)
+    """One row a variant, laid out for ``width`` columns; one figure a line where so few columns hold no table."""
+    return _layout(rows_of(items), width)[0]
 
 
 def print_runs(items: Sequence[Item], report: str = "", to: Console | None = None) -> None:
     """The table, then what went wrong and what deserves to be known, then where the page is."""
     target = to or console()
     rows = rows_of(items)
-    target.print(run_table(rows, target.width))
-    for line in lines_below(rows, evidence=NARROW <= target.width < WIDE):
+    table, shows_evidence = _layout(rows, target.width)
+    target.print(table)
+    for line in lines_below(rows, evidence=not shows_evidence):
         target.print(line)
     if report:
         target.print(_labelled("report", "bold"), _text(report), sep="  ", soft_wrap=True)
+
+
+def _layout(rows: Sequence[Row], width: int) -> tuple[Table, bool]:
+    """The widest layout that fits, and whether it shows the evidence; where it does not, the evidence stands below."""
+    from rich.console import Console
+
+    unlimited = Console(width=10_000)
+    for with_evidence in (True, False):
+        table = _upright(rows, with_evidence=with_evidence)
+        if unlimited.measure(table).minimum <= width:
+            return table, with_evidence
+    return _turned(rows), True
 
 
 def run_text(items: Sequence[Item], report: str = "", width: int = PLAIN_WIDTH) -> str:
@@ -107,7 +116,7 @@ def _upright(rows: Sequence[Row], *, with_evidence: bool) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column(_quality_heading(rows), justify="right", overflow="fold")
     if with_evidence:
-        table.add_column("evidence", overflow="fold", min_width=16)
+        table.add_column("evidence", overflow="fold", min_width=_EVIDENCE_WIDTH)
     for row in rows:
         cells = [_text(row.variant), _status(row), *(_text(cell) for cell in _figures(row)), _text(_quality(row, rows))]
         table.add_row(*cells, *([_text(row.evidence or NONE)] if with_evidence else []))

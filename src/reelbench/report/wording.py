@@ -125,19 +125,12 @@ def evidence_line(evidence: Mapping[str, Any]) -> str:
 
 
 def _convolution_share(evidence: Mapping[str, Any]) -> str:
-    """How much of the convolutions ran in the precision that the evidence names, where the engine counts them."""
+    """How much of the convolutions ran in the precision that the evidence names, where the engine counts them by precision."""
     details = evidence.get("details")
-    precision = str(evidence.get("precision", "")).lower()
-    if not isinstance(details, Mapping) or not precision:
+    counts = details.get("convolutions") if isinstance(details, Mapping) else None
+    if not isinstance(counts, Mapping):
         return ""
-    for value in details.values():
-        if not isinstance(value, Mapping):
-            continue
-        for layer, counts in value.items():
-            if "conv" not in str(layer).lower() or not isinstance(counts, Mapping):
-                continue
-            numbers = {str(key).lower(): float(count) for key, count in counts.items() if isinstance(count, int | float)}
-            total = sum(numbers.values())
-            if total > 0 and precision in numbers:
-                return f"{percent(numbers[precision] / total)} of convolutions"
-    return ""
+    by_precision = {str(name).lower(): count for name, count in counts.items() if isinstance(count, int | float)}
+    total = sum(by_precision.values())
+    precision = str(evidence.get("precision", "")).lower()
+    return f"{percent(by_precision[precision] / total)} of convolutions" if total and precision in by_precision else ""

@@ -51,6 +51,8 @@ def connect(uri: str) -> MlflowClient:
         os.environ.setdefault(name, value)
     with tracking_errors(uri):
         _look(uri)
+        if uri.startswith("sqlite:"):
+            _make_database(sqlite_path(uri))
         from mlflow import MlflowClient
 
         return MlflowClient(tracking_uri=uri)
@@ -104,9 +106,10 @@ def _look(uri: str) -> None:
     if backend in ("http", "https"):
         _look_http(uri)
     elif backend == "sqlite":
-        with closing(sqlite3.connect(sqlite_path(uri), timeout=CONNECT_S)) as database:
-            database.execute("BEGIN IMMEDIATE")
-            database.rollback()
+        if _is_database(path := sqlite_path(uri)):
+            with closing(sqlite3.connect(path, timeout=CONNECT_S)) as database:
+                database.execute("BEGIN IMMEDIATE")
+                database.rollback()
     elif backend in _PORTS:
         if parts.hostname:
             socket.create_connection((parts.hostname, parts.port or _PORTS[backend]), CONNECT_S).close()
@@ -145,6 +148,29 @@ def _open_database(uri: str) -> None:
         engine.connect().close()
     finally:
         engine.dispose()
+
+
+def _make_database(path: Path) -> None:
+    """Make the tables under another name and rename the file into place, one process at a time.
+
+    MLflow makes them in dozens of separate migrations: two processes at once, or one that is killed meanwhile, leave a
+    database that never opens again.
+    """
+    if _is_database(path):
+        return
+    from filelock import FileLock
+    from mlflow import MlflowClient
+
+    with FileLock(path.with_name(f"{path.name}.lock"), timeout=60):
+        if not _is_database(path):
+            unfinished = path.with_name(f"{path.name}.part")
+            unfinished.unlink(missing_ok=True)
+            MlflowClient(tracking_uri=f"sqlite:///{unfinished}")
+            unfinished.replace(path)
+
+
+def _is_database(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
 
 
 def sqlite_path(uri: str) -> Path:

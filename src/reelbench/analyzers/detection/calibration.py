@@ -18,7 +18,7 @@ from reelbench.media.types import DecodeOptions, FrameRequest, Image, Limits, Sa
 
 
 class CalibrationSet:
-    """``every`` n-th frame of each of ``clips`` (at most ``frames`` each), and each of ``photographs`` whole and in ``crops`` random crops.
+    """``every`` n-th frame of each of ``clips`` (at most ``frames`` each); each of ``photographs`` whole and in ``crops`` random crops.
 
     All are named by their catalog entries. Deterministic: the same arguments give the same images. Variety counts more than number:
     flat and blurred footage alone gives ranges too narrow for sharp photographs, and the network then sees an aeroplane in a bus.

@@ -99,7 +99,9 @@ def anchors() -> NDArray[np.float32]:
     return np.concatenate(grids).astype(np.float32)
 
 
-def suppress(boxes: NDArray[np.float32], scores: NDArray[np.float32], categories: NDArray[np.int64]) -> NDArray[np.int64]:
+def suppress(
+    boxes: NDArray[np.float32], scores: NDArray[np.float32], categories: NDArray[np.int64]
+) -> NDArray[np.int64]:
     """Non-maximum suppression within each category; the rows that stay, best first, at most 100."""
     import cv2
 
@@ -121,9 +123,7 @@ def select(boxes: NDArray[Any], scores: NDArray[Any], categories: NDArray[np.int
     good = (scores >= threshold) & (labels >= 0) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     order = np.flatnonzero(good)
     order = order[np.argsort(-scores[order], kind="stable")]
-    return Detections(
-        boxes[order].astype(np.float32), np.minimum(scores[order], 1.0).astype(np.float32), labels[order]
-    )
+    return Detections(boxes[order].astype(np.float32), np.minimum(scores[order], 1.0).astype(np.float32), labels[order])
 
 
 def _from_rows(rows: NDArray[Any], threshold: float) -> Detections:

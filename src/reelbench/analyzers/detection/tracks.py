@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +72,7 @@ def merge(
     """
     if not pts_s:
         return []
-    middles = [(a + b) / 2 for a, b in zip(pts_s, pts_s[1:], strict=False)]
+    middles = [(a + b) / 2 for a, b in pairwise(pts_s)]
     starts = [pts_s[0], *middles]
     ends = [*middles, max(duration_s, pts_s[-1])]
     return [
@@ -108,7 +108,8 @@ def overlaps(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float
     inter = np.clip(shared, 0, None).prod(axis=-1)
     areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=-1) for boxes in (a, b)]
     union = areas[0][:, None] + areas[1][None] - inter
-    return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+    overlap: NDArray[np.float32] = np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+    return overlap
 
 
 def _pairs(live: Sequence[_Track], seen: Detections, least: float) -> list[tuple[int, int]]:
