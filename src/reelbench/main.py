@@ -6,7 +6,6 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,6 @@ from reelbench.errors import (
     EXIT_OK,
     EXIT_USAGE,
     AnalyzerError,
-    MediaError,
     ReelBenchError,
     UnavailableError,
 )
@@ -24,10 +22,9 @@ from reelbench.paths import conf_dir
 
 if TYPE_CHECKING:
     from reelbench.bench.records import RunRecord
-    from reelbench.bench.run_folder import RunFolder
     from reelbench.config import RunConfig
+    from reelbench.report.progress import Progress
     from reelbench.report.rows import Row
-    from reelbench.report.thumbnails import SampledFrame
 
 
 @dataclass
@@ -87,7 +84,6 @@ def _compose_and_run(session: Session) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises instead of printing and exiting by itself
     sys.argv = [sys.argv[0], *session.argv]
 
-    @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
     def job(cfg: Any) -> None:
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode
@@ -97,15 +93,16 @@ def _compose_and_run(session: Session) -> None:
             session.sweep = Path(hydra_cfg.sweep.dir)
         _job(session, cfg, dict(hydra_cfg.runtime.choices), list(hydra_cfg.overrides.task))
 
+    application = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)
     if any(
         word in ("-h", "--help", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i") for word in session.argv
     ):
-        job()  # only looks at the configuration: errors are Hydra's own business
+        application()  # only looks at the configuration: errors are Hydra's own business
         return
     from reelbench.config import one_line_errors
 
     with one_line_errors():
-        job()
+        application()
 
 
 def _job(session: Session, cfg: Any, choices: dict[str, Any], overrides: list[str]) -> None:
@@ -128,17 +125,27 @@ def _job(session: Session, cfg: Any, choices: dict[str, Any], overrides: list[st
 
 def _measure(session: Session, config: RunConfig, overrides: list[str], outcome: Outcome) -> None:
     from reelbench.bench.runner import measure
-    from reelbench.report.page import write_run_page
     from reelbench.report.progress import Progress
 
     with Progress() as progress:
         folder = measure(config, overrides, session.command, progress)
         outcome.folder = folder.path
-        write_run_page(folder.path, _pictures(folder))
+        _write_page(folder.path, progress)
     outcome.exit_code = _exit_code(folder.record)
     if session.sweep is None:
         _tell(session, config)
         _track(config, [folder.path])
+
+
+def _write_page(folder: Path, progress: Progress) -> None:
+    from reelbench.report.page import write_run_page
+    from reelbench.report.pictures import run_pictures
+    from reelbench.report.run_data import load_run
+
+    pictures, problems = run_pictures(load_run(folder))
+    for problem in problems:
+        progress.message(problem)
+    write_run_page(folder, pictures)
 
 
 def _exit_code(record: RunRecord) -> int:
@@ -148,26 +155,15 @@ def _exit_code(record: RunRecord) -> int:
     return EXIT_USAGE if any(clip.status == "refused" for clip in record.clips) else EXIT_OK
 
 
-def _pictures(folder: RunFolder) -> dict[str, list[SampledFrame]]:
-    """Sampled frames of two clips, those with ground truth first. A clip that cannot be drawn is left out: it is only a picture."""
-    from reelbench.report.thumbnails import sampled_frames
-
-    results = folder.read_results()
-    shown = [clip for clip in folder.record.clips if clip.name in results]
-    pictures: dict[str, list[SampledFrame]] = {}
-    for clip in sorted(shown, key=lambda clip: not clip.has_truth)[:2]:
-        with suppress(MediaError):
-            pictures[clip.name] = sampled_frames(Path(clip.path), results[clip.name])
-    return pictures
-
-
 def _finish_sweep(session: Session) -> None:
     """One table, one page and one parent run for all jobs."""
     from reelbench.report.page import write_comparison_page
+    from reelbench.report.rows import Row
 
     assert session.sweep is not None
     folders = [outcome.folder for outcome in session.outcomes if outcome.folder is not None]
-    page = write_comparison_page(folders, session.sweep / "report.html") if folders else None
+    missing = [Row.failed(outcome.variant, outcome.error) for outcome in session.outcomes if outcome.error is not None]
+    page = write_comparison_page(folders, session.sweep / "report.html", missing) if folders else None
     if session.config is not None:
         _tell(session, session.config, page)
         _track(session.config, folders, session.sweep)

@@ -8,14 +8,14 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from support.clips import make_clip
-from support.run_configs import Told, brightness_config
 
 from reelbench.bench.passes import LoadFailed, Passes
 from reelbench.bench.records import FRAME_COLUMNS, PHASES, SAMPLE_COLUMNS
 from reelbench.bench.run_folder import RunFolder, read_record
 from reelbench.bench.runner import measure
 from reelbench.errors import InputError, OutputError, UnavailableError
+from support.clips import make_clip
+from support.run_configs import Told, brightness_config
 
 
 @pytest.fixture
@@ -159,6 +159,8 @@ def test_an_output_folder_that_cannot_be_made_is_one_line(clips: Path) -> None:
 
 def test_a_worker_that_crashed_once_is_started_again(clips: Path) -> None:
     marker = clips.parent / "crashed"
-    record = read_record(run(clips, faults={n: "segfault" for n in ("a.mp4", "b.mp4", "c.mp4")}, once=str(marker)).path)
+    record = read_record(
+        run(clips, faults=dict.fromkeys(("a.mp4", "b.mp4", "c.mp4"), "segfault"), once=str(marker)).path
+    )
     assert Counter(clip.status for clip in record.clips) == {"failed": 1, "measured": 2}
     assert any("started again" in note for note in record.notes)

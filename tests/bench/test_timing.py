@@ -70,7 +70,7 @@ def test_usage_is_that_of_this_process() -> None:
     meter = UsageMeter()
     meter.start()
     block = np.ones(40_000_000, np.uint8)
-    total = sum(int(block[i :: 10_000].sum()) for i in range(200))
+    total = sum(int(block[i::10_000].sum()) for i in range(200))
     usage = meter.stop()
     assert total > 0
     assert usage.cpu_s > 0
@@ -78,8 +78,17 @@ def test_usage_is_that_of_this_process() -> None:
 
 
 def sample(clip: str, total: float, **more: float) -> dict[str, float | str | None]:
-    zeros = dict.fromkeys(("decode_s", "preprocess_s", "infer_s", "postprocess_s", "other_s", "decode_busy_s", "cpu_s"), 0.0)
-    base = {"clip": clip, "kind": "timed", "total_s": total, "duration_s": 10.0, "frames_sampled": 30, "frames_inferred": 15}
+    zeros = dict.fromkeys(
+        ("decode_s", "preprocess_s", "infer_s", "postprocess_s", "other_s", "decode_busy_s", "cpu_s"), 0.0
+    )
+    base = {
+        "clip": clip,
+        "kind": "timed",
+        "total_s": total,
+        "duration_s": 10.0,
+        "frames_sampled": 30,
+        "frames_inferred": 15,
+    }
     return {**zeros, **base, "run_queue_s": 0.1, "rss_peak_bytes": 1000, "vram_peak_bytes": None, **more}
 
 

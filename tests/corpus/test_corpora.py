@@ -12,7 +12,7 @@ import yaml
 from click.testing import CliRunner
 
 from reelbench.cli.corpus import command
-from reelbench.config import instantiate
+from reelbench.config import compose, instantiate
 from reelbench.corpus.base import Joined
 from reelbench.corpus.clip import Clip, read_truth
 from reelbench.corpus.materials import Photograph
@@ -118,3 +118,14 @@ def test_documented_truth_and_script_are_valid(tmp_path):
 def test_every_key_of_a_script_is_documented(model):
     missing = [name for name in model.model_fields if f"`{name}`" not in DOCS]
     assert not missing
+
+
+def test_documented_overrides_reach_the_corpus(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"")
+    folder = instantiate(compose(["corpus=folder", f"corpus.path={tmp_path}"]).corpus)
+    assert [clip.name for clip in folder.clips(None)] == ["a.mp4"]
+    script = tmp_path / "launch.yaml"
+    script.write_text(blocks("yaml script")[0])
+    chosen = instantiate(compose(["corpus=synthetic", f"corpus.scripts=[street,{script}]"]).corpus)
+    assert [path.stem for path in chosen.scripts] == ["street", "launch"]
+    assert "photographs/coffee.png" in chosen.artifacts()

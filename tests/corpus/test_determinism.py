@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from reelbench.corpus.clip import Clip
+from reelbench.corpus.scene import Scene
 from reelbench.corpus.synthetic import SyntheticCorpus, make_scene, render, truth_path
 
 
@@ -103,3 +104,18 @@ def test_several_clips_are_rendered_side_by_side_as_alone(studio, tmp_path):
     assert [clip.name for clip in clips] == ["b", "a"], "the order is that of the scripts"
     alone = SyntheticCorpus("synthetic", [str(paths[0])]).clips(Derived(tmp_path / "other"))
     assert alone[0].sha256 == clips[0].sha256 == clips[1].sha256
+
+
+def test_rendering_that_is_cut_off_leaves_nothing(busy, tmp_path, monkeypatch):
+    drawn = Scene.frame
+
+    def interrupted(scene, number):
+        if number == 4:
+            raise KeyboardInterrupt
+        return drawn(scene, number)
+
+    monkeypatch.setattr(Scene, "frame", interrupted)
+    job = busy()
+    with pytest.raises(KeyboardInterrupt):
+        render(job, tmp_path / "out" / "clip.mp4")
+    assert list((tmp_path / "out").iterdir()) == []

@@ -1,6 +1,7 @@
 """The pages: figures recomputed from the raw samples, nothing loaded from outside, hostile names inert, damage named."""
 
 import html
+import json
 import re
 import statistics
 from collections.abc import Callable
@@ -186,6 +187,19 @@ def test_variants_without_a_common_clip_are_not_put_in_ratio(tmp_path: Path) -> 
     words = _words(write_comparison_page([tmp_path / "a", tmp_path / "b"], tmp_path / "all.html"))
     assert "No clip was measured by every variant." in words
     assert "other finished – " in words
+
+
+def test_runs_of_two_machines_are_not_put_side_by_side_in_silence(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        make_run(tmp_path / name, variant=name)
+    folders = [tmp_path / "a", tmp_path / "b"]
+    assert "not comparable" not in _words(write_comparison_page(folders, tmp_path / "all.html"))
+    environment = tmp_path / "b" / "environment.json"
+    found = json.loads(environment.read_text())
+    environment.write_text(json.dumps({**found, "fingerprint": "another"}))
+    assert "Different machines These runs are not comparable" in _words(
+        write_comparison_page(folders, tmp_path / "all.html")
+    )
 
 
 def test_a_run_that_measured_nothing_still_has_a_page(tmp_path: Path) -> None:

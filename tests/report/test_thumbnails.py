@@ -12,8 +12,8 @@ from PIL import Image
 
 from reelbench.corpus.clip import Truth, TruthFrame, TruthObject
 from reelbench.errors import MediaError
-from reelbench.report.annotations import font_size, labels
 from reelbench.report.pictures import run_pictures
+from reelbench.report.placement import font_size, labels
 from reelbench.report.run_data import load_run
 from reelbench.report.thumbnails import LabelledBox, SampledFrame, sampled_frames, sampled_frames_apart
 from reelbench.results import AnalyzerResult, BoxAt, Event

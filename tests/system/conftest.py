@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from support.clips import make_clip
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +40,13 @@ def run(tmp_path: Path) -> Run:
     def call(*arguments: str, program: str = "run.py", **variables: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(ROOT / "run.py")] if program == "run.py" else [sys.executable, "-m", program]
         done = subprocess.run(
-            [*command, *arguments], cwd=work, env=environment(**variables), capture_output=True, text=True, timeout=240, check=False
+            [*command, *arguments],
+            cwd=work,
+            env=environment(**variables),
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
         )
         assert "Traceback" not in done.stderr + done.stdout, done.stderr
         return done

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support.clips import make_audio_only, make_clip, truncate
 
 from .conftest import PLUGIN, QUICK, ROOT, Run, environment
@@ -46,7 +47,9 @@ def one_line(text: str) -> str:
         (["corpus=folder", "corpus.path=/does/not/exist"], ["/does/not/exist", "no such folder"]),
     ],
 )
-def test_a_wrong_command_is_one_line_and_exit_2(run: Run, tmp_path: Path, arguments: list[str], words: list[str]) -> None:
+def test_a_wrong_command_is_one_line_and_exit_2(
+    run: Run, tmp_path: Path, arguments: list[str], words: list[str]
+) -> None:
     done = run(*arguments)
     line = one_line(done.stderr)
     assert all(word in line for word in words), line
@@ -66,7 +69,9 @@ def test_an_empty_folder_is_one_line(run: Run, tmp_path: Path) -> None:
     assert "no video" in one_line(done.stderr)
 
 
-def test_hostile_clips_are_refused_by_name_and_the_good_one_is_measured(brightness: Run, clips: Path, tmp_path: Path) -> None:
+def test_hostile_clips_are_refused_by_name_and_the_good_one_is_measured(
+    brightness: Run, clips: Path, tmp_path: Path
+) -> None:
     good = clips / "good.mp4"
     (clips / "zero.mp4").touch()
     (clips / "text.mp4").write_text("this is no video\n" * 100)
@@ -167,7 +172,12 @@ def test_weights_with_a_wrong_hash_are_refused_by_name(run: Run, clips: Path, tm
     model.parent.mkdir(parents=True)
     model.write_bytes(b"not these weights")
     done = run(
-        "variant=baseline", "corpus=folder", f"corpus.path={clips}", *QUICK, "download=false", REELBENCH_MODEL_STORE=str(store)
+        "variant=baseline",
+        "corpus=folder",
+        f"corpus.path={clips}",
+        *QUICK,
+        "download=false",
+        REELBENCH_MODEL_STORE=str(store),
     )
     assert done.returncode == 4
     assert "frozen_inference_graph.pb" in one_line(done.stderr)
@@ -178,7 +188,7 @@ def test_without_a_network_the_missing_weights_are_named(run: Run, clips: Path, 
     nowhere = "http://127.0.0.1:9"
     done = run(
         *("variant=baseline", "corpus=folder", f"corpus.path={clips}", *QUICK),
-        **{name: nowhere for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "PIP_PROXY")},
+        **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "PIP_PROXY"), nowhere),
         PIP_INDEX_URL=f"{nowhere}/simple",
         PIP_FIND_LINKS="",
         PIP_CONFIG_FILE=os.devnull,

@@ -30,16 +30,25 @@ _KR_KB = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 7: (0.212, 0.087), 9: (0.2627, 0
 _FULL_RANGE = 2
 
 
-class Picture:
-    """One decoded frame and what was made of it so far. ``native`` is the displayed size (width, height) of the clip's first frame:
-    where the resolution changes in mid-stream, later frames are stretched to it, so that boxes keep their meaning."""
+Scratch = dict[Any, Any]
+"""Arrays that one decoder's pictures use in turn for what is between the planes and the result: fresh memory for each would cost as
+much as the arithmetic."""
 
-    def __init__(self, frame: VideoFrame, orientation: Orientation, native: tuple[int, int]) -> None:
+
+class Picture:
+    """One decoded frame and what was made of it so far; valid until the decoder gives the next one.
+
+    ``native`` is the displayed size (width, height) of the clip's first frame: where the resolution changes in mid-stream, later
+    frames are stretched to it, so that boxes keep their meaning.
+    """
+
+    def __init__(self, frame: VideoFrame, orientation: Orientation, native: tuple[int, int], scratch: Scratch) -> None:
         self._frame = frame
         self._orientation = orientation
         self._native = native
+        self._scratch = scratch
         self._images: dict[tuple[tuple[int, int], Colour], Image] = {}
-        self._levels: dict[tuple[int, int, int], Any] = {}
+        self._levels: set[tuple[int, ...]] = set()
         self._planes: list[Any] = []
         self._full = frame.color_range == _FULL_RANGE or frame.format.name == "yuvj420p"
 
@@ -52,20 +61,22 @@ class Picture:
         return self._images[key]
 
     def _coded(self, size: tuple[int, int], colour: Colour) -> Any:
-        """The picture as coded (not yet turned) at ``size``."""
+        """The picture as coded (not yet turned) at ``size``, in memory of its own."""
         import cv2
 
         if not self._planar():
             rgb = self._scaled(0, size)
-            code = {"rgb": None, "bgr": cv2.COLOR_RGB2BGR, "gray": cv2.COLOR_RGB2GRAY}[colour]
-            return rgb if code is None else cv2.cvtColor(rgb, code)
+            if colour == "rgb":
+                return rgb if rgb is self._planes[0] else rgb.copy()
+            return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR if colour == "bgr" else cv2.COLOR_RGB2GRAY)
         if colour == "gray":
             luma = self._scaled(0, size)
-            return luma if self._full else cv2.LUT(luma, _luma_table())
+            return luma.copy() if self._full else cv2.LUT(luma, _luma_table())
         if size == (self._frame.width, self._frame.height):
             return self._frame.to_ndarray(format="rgb24" if colour == "rgb" else "bgr24")
-        planes = cv2.merge([self._scaled(plane, size) for plane in range(3)])
-        return cv2.transform(planes, colour_matrix(self._frame.colorspace, self._full, colour))
+        planes = [self._scaled(plane, size) for plane in range(3)]
+        merged = self._reuse("merged", cv2.merge(planes, self._scratch.get(("merged", size))), size)
+        return cv2.transform(merged, colour_matrix(self._frame.colorspace, self._full, colour))
 
     def _planar(self) -> bool:
         """Lay out the planes once: Y, U, V without a copy, or a single RGB one. True for Y, U, V."""
@@ -81,17 +92,27 @@ class Picture:
         return len(self._planes) == 3
 
     def _scaled(self, plane: int, size: tuple[int, int]) -> Any:
+        """One plane at ``size``: in scratch memory, or the plane itself."""
+        step = _row_step(self._planes[plane].shape[0], size[1])
+        image = self._planes[plane][::step] if step > 1 else self._planes[plane]
+        while (reduced := _halved(image.shape[1::-1], size)) != image.shape[1::-1]:
+            # At a factor of two the bilinear samples lie between two pixels each: exactly their mean, and the fastest way to it.
+            # There is one way only to get to a size, so a level is the same whoever asked for it first.
+            level = (plane, step, *reduced)
+            image = self._scratch[level, reduced] if level in self._levels else self._resized(level, image, reduced)
+            self._levels.add(level)
+        return image if image.shape[1::-1] == size else self._resized(plane, image, size)
+
+    def _resized(self, name: Any, image: Any, size: tuple[int, int]) -> Any:
         import cv2
 
-        image = self._planes[plane]
-        image = image[:: _row_step(image.shape[0], size[1])]
-        while (reduced := _halved(image.shape[1::-1], size)) != image.shape[1::-1]:
-            key = (plane, *image.shape[:2])
-            if key not in self._levels:
-                # At a factor of two the bilinear samples lie between two pixels each: exactly their mean, and the fastest way to it.
-                self._levels[key] = cv2.resize(image, reduced, interpolation=cv2.INTER_LINEAR)
-            image = self._levels[key]
-        return image if image.shape[1::-1] == size else cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+        return self._reuse(
+            name, cv2.resize(image, size, self._scratch.get((name, size)), interpolation=cv2.INTER_LINEAR), size
+        )
+
+    def _reuse(self, name: Any, array: Any, size: tuple[int, int]) -> Any:
+        self._scratch[name, size] = array
+        return array
 
 
 def _row_step(height: int, target: int) -> int:

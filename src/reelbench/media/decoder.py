@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from reelbench.errors import MediaError
 from reelbench.media import source
-from reelbench.media.convert import Picture
+from reelbench.media.convert import Picture, Scratch
 from reelbench.media.geometry import Orientation, orientation_of
 from reelbench.media.sampling import Clock
 from reelbench.media.types import DecodeOptions, Limits
@@ -62,6 +62,7 @@ class Decoder:
         clock = Clock(source.frame_rate(self._stream))
         orientation, native = Orientation(), (0, 0)
         now, length = 0.0, 0.0
+        scratch: Scratch = {}
         began = perf_counter()
         for frame in self._decoded():
             source.check_pixels(self.path, frame.width, frame.height, self._limits)
@@ -73,7 +74,7 @@ class Decoder:
             length = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.0
             source.check_duration(self.path, now, self._limits)
             self.busy_s += perf_counter() - began
-            yield Picture(frame, orientation, native), now
+            yield Picture(frame, orientation, native, scratch), now
             began = perf_counter()
         self.busy_s += perf_counter() - began
         if not self.frames:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from reelbench.bench.records import RunRecord
+from reelbench.report.run_data import RunData
 from reelbench.report.wording import number
 
 BUSY_SHARE = 0.10
@@ -28,6 +30,24 @@ def notices(record: RunRecord, *, only_bad: bool = False) -> list[Notice]:
     if found or only_bad:
         return found
     return [Notice("good", "Valid run", "What executed agrees with what was requested, and every clip has a status.")]
+
+
+def unlike(runs: Sequence[RunData]) -> list[Notice]:
+    """What makes runs unfit to be put side by side: another machine, another analyzer, other clips."""
+    questions = (
+        (
+            "Different machines",
+            "their fingerprints",
+            {str(run.environment.get("fingerprint") or "") for run in runs} - {""},
+        ),
+        ("Different analyzers", "they are of", {run.record.analyzer for run in runs}),
+        ("Different corpora", "they are over", {run.record.corpus for run in runs}),
+    )
+    return [
+        Notice("warn", title, f"These runs are not comparable as they stand; {what}: {', '.join(sorted(found))}.")
+        for title, what, found in questions
+        if len(found) > 1
+    ]
 
 
 def _invalidating(record: RunRecord) -> list[Notice]:

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 from reelbench.bench.records import RunRecord
 from reelbench.errors import InputError
 from reelbench.paths import write_text
-from reelbench.report import annotations, charts, figures, wording
+from reelbench.report import charts, figures, placement, wording
 from reelbench.report.comparison import Comparison
-from reelbench.report.notices import notices
+from reelbench.report.notices import notices, unlike
 from reelbench.report.rows import Row
 from reelbench.report.run_data import RunData, load_run
 from reelbench.report.thumbnails import SampledFrame
@@ -99,6 +99,7 @@ def comparison_page(runs: Sequence[RunData], links: Sequence[str], missing: Sequ
         rows=[Row.of(record, link) for record, link in zip(records, links, strict=True)],
         missing=list(missing),
         records=records,
+        unlike=unlike(runs),
         notices=[(record, notices(record, only_bad=True)) for record in records],
         evidence=[flat({k: v for k, v in record.evidence.items() if v not in ("", None, {})}) for record in records],
     )
@@ -161,8 +162,8 @@ def _picture(frame: SampledFrame) -> dict[str, Any]:
     found = ", ".join(f"{box.label} {box.score:.2f}" for box in frame.found if box.score is not None)
     return {
         "frame": frame,
-        "labels": annotations.labels(frame),
-        "font": annotations.font_size(frame),
+        "labels": placement.labels(frame),
+        "font": placement.font_size(frame),
         "source": "data:image/jpeg;base64," + base64.b64encode(frame.jpeg).decode(),
         "alt": f"Frame at {frame.t_s:.2f} s. Found: {found or 'nothing'}.",
     }

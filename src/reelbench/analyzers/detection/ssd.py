@@ -100,7 +100,7 @@ def anchors() -> NDArray[np.float32]:
 
 
 def suppress(
-    boxes: NDArray[np.float32], scores: NDArray[np.float32], categories: NDArray[np.int64]
+    boxes: NDArray[Any], scores: NDArray[Any], categories: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Non-maximum suppression within each category; the rows that stay, best first, at most 100."""
     import cv2

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reelbench.report.thumbnails import LabelledBox, SampledFrame
 
-SHOWN_WIDTH = 215.0
+SHOWN_WIDTH = 250.0
 """About how many pixels wide a page shows a picture; a wider one is shrunk, so its labels are written larger."""
 _FONT = 12.5
 _LETTER = 0.58

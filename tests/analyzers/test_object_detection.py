@@ -1,0 +1,317 @@
+"""object_detection: frames in, events out. The head's arithmetic, the flow through the engine, the merging over time, real photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from support.contract import ready
+
+from reelbench.analyzers.base import Material
+from reelbench.analyzers.detection.coco import INDEX_BY_CATEGORY, NAMES
+from reelbench.analyzers.detection.heads import Detections
+from reelbench.analyzers.detection.ssd import SSDRawHead, anchors, select
+from reelbench.analyzers.detection.tracks import Merging, associate, merge
+from reelbench.analyzers.object_detection import ObjectDetection
+from reelbench.engines.base import Availability, Evidence, Tensors
+from reelbench.errors import ConfigError
+from reelbench.media.types import ClipInfo, Frame, Image
+from reelbench.models.store import ModelStore
+from reelbench.results import AnalyzerResult, Event
+
+CAT, DOG = NAMES.index("cat"), NAMES.index("dog")
+PHOTOGRAPHS = {
+    "bus.jpg": "bus",
+    "zidane.jpg": "person",
+    "chelsea.png": "cat",
+    "coffee.png": "cup",
+    "motorcycle_left.png": "motorcycle",
+}
+
+
+def _info(duration_s: float = 2.0, width: int = 100, height: int = 200) -> ClipInfo:
+    return ClipInfo(Path("clip.mp4"), width, height, duration_s, 30.0, "h264", "yuv420p")
+
+
+def _phases(phase: str, items: int = 1) -> nullcontext[None]:
+    return nullcontext()
+
+
+def _seen(*things: tuple[int, float, Sequence[float]]) -> Detections:
+    """Detections of (label, score, box)."""
+    return Detections(
+        np.array([box for _, _, box in things], np.float32).reshape(-1, 4),
+        np.array([score for _, score, _ in things], np.float32),
+        np.array([label for label, _, _ in things], np.int64),
+    )
+
+
+# The head
+
+
+def test_the_anchors_are_those_of_the_published_network() -> None:
+    boxes = anchors()
+    assert boxes.shape == (1917, 4)
+    # The .pbtxt gives the finest grid 30×30, 42.4×84.9 and 84.9×42.4 pixels (height × width) of 300.
+    assert np.allclose(boxes[:3, 2:] * 300, [[30, 30], [42.426, 84.853], [84.853, 42.426]], atol=0.01)
+    assert np.allclose(boxes[:3, :2] * 300, 300 / 19 / 2, atol=0.01)
+    assert np.allclose(boxes[-6:, :2], 0.5)
+
+
+def test_tensorflow_s_category_numbers_become_coco_s_names() -> None:
+    named = {1: "person", 6: "bus", 13: "stop sign", 44: "bottle", 47: "cup", 67: "dining table", 90: "toothbrush"}
+    assert {number: NAMES[INDEX_BY_CATEGORY[number]] for number in named} == named
+    assert len(NAMES) == 80 and INDEX_BY_CATEGORY[0] == INDEX_BY_CATEGORY[12] == -1
+
+
+def test_unnamed_categories_weak_scores_and_empty_boxes_are_left_out() -> None:
+    boxes = np.array([[-0.5, 0.2, 0.5, 1.5], [0, 0, 1, 1], [0, 0, 1, 1], [1.1, 0, 1.5, 1]], np.float32)
+    found = select(boxes, np.array([0.5, 0.9, 0.1, 0.9]), np.array([17, 12, 17, 17]), 0.2)
+    assert found.labels.tolist() == [CAT]
+    assert found.boxes == pytest.approx(np.array([[0, 0.2, 0.5, 1]]))
+
+
+def test_raw_predictors_are_decoded_and_suppressed_within_each_category() -> None:
+    encoded, logits = np.zeros((1, 1917, 1, 4), np.float32), np.full((1, 1917, 91), -9, np.float32)
+    at = 19 * 19 * 3 + 6 * (10 * 5 + 5)  # the second grid's cell (5, 5), its first shape: scale 0.35, square
+    encoded[0, at] = [10, 0, 5 * np.log(2), 0]  # one height down, twice as high
+    encoded[0, at + 5] = [10, 0, 5 * np.log(2) - 0.8, -0.8]
+    logits[0, at, [17, 18]] = [2, 1]
+    logits[0, at + 5, 17] = 1.5
+    (found,) = SSDRawHead().decode({"concat:0": encoded, "concat_1:0": logits}, 0.3)
+    assert found.labels.tolist() == [CAT, DOG]
+    assert found.scores == pytest.approx(1 / (1 + np.exp([-2.0, -1.0])), abs=1e-6)
+    assert found.boxes[0] == pytest.approx([0.55 - 0.175, 0.55, 0.55 + 0.175, 1.0], abs=1e-5)
+
+
+# The flow: an engine that sees only grey levels
+
+
+class GreyHead:
+    """A frame becomes one number; one cat whose score is that number."""
+
+    size = (8, 8)
+    colour = "rgb"
+
+    def batch(self, images: Sequence[Image]) -> NDArray[Any]:
+        return np.array([[image.mean() / 255] for image in images])
+
+    def decode(self, outputs: Tensors, threshold: float) -> list[Detections]:
+        return [_seen((CAT, float(level), (0, 0, 1, 1))) for (level,) in outputs["grey"]]
+
+
+class Echo:
+    """Answers what it is given, at once."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def available(self) -> Availability:
+        return Availability(True)
+
+    def load(self, model: Path, **files: Path) -> None:
+        pass
+
+    def infer(self, batch: NDArray[Any]) -> Tensors:
+        self.batches.append(len(batch))
+        return {"grey": batch.copy()}
+
+    def infer_many(self, batches: Iterable[NDArray[Any]]) -> Iterator[Tensors]:
+        return map(self.infer, batches)
+
+    def evidence(self) -> Evidence:
+        return Evidence("echo", "CPU", "fp64", "1")
+
+    def close(self) -> None:
+        pass
+
+
+class LateEcho(Echo):
+    """Answers only when asked, and takes two batches at once."""
+
+    depth = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.in_flight: list[NDArray[Any]] = []
+
+    def submit(self, batch: NDArray[Any]) -> None:
+        assert len(self.in_flight) < self.depth
+        self.in_flight.append(batch)
+
+    def collect(self) -> Tensors:
+        return self.infer(self.in_flight.pop(0))
+
+
+def _frames(levels: Sequence[int]) -> Iterator[Frame]:
+    for index, level in enumerate(levels):
+        yield Frame(np.full((8, 8, 3), level, np.uint8), index / 10, index)
+
+
+def _run(levels: Sequence[int], engine: Echo, **options: Any) -> AnalyzerResult:
+    analyzer = ObjectDetection(engine, GreyHead(), {}, {"every": 1}, **options)  # type: ignore[arg-type]
+    return analyzer.analyze(Material("clip", _info(len(levels) / 10), _phases, _frames(levels)))
+
+
+@pytest.mark.parametrize("make", [Echo, LateEcho])
+@pytest.mark.parametrize("batch", [1, 2, 3, 7, 20])
+def test_every_frame_gets_its_own_answer_whatever_the_batch_and_the_engine(
+    make: Callable[[], Echo], batch: int
+) -> None:
+    levels = [60, 70, 80, 90, 100, 110, 120]
+    engine = make()
+    result = _run(levels, engine, batch=batch)
+    assert [event.score for event in result.events] == pytest.approx([level / 255 for level in levels])
+    assert [(event.start_s, event.end_s) for event in result.events] == pytest.approx(
+        [(index / 10, (index + 1) / 10) for index in range(7)]
+    )
+    assert sum(engine.batches) == 7 and max(engine.batches) == min(batch, 7)
+
+
+@pytest.mark.parametrize("make", [Echo, LateEcho])
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_near_duplicates_carry_the_last_answer_and_never_reach_the_network(
+    make: Callable[[], Echo], batch: int
+) -> None:
+    levels = [60, 60, 61, 120, 120, 60, 60]
+    engine = make()
+    result = _run(levels, engine, batch=batch, deduplicate={"threshold": 2.0})
+    assert [event.score for event in result.events] == pytest.approx([x / 255 for x in (60, 60, 60, 120, 120, 60, 60)])
+    assert (result.frames_sampled, result.frames_inferred, sum(engine.batches)) == (7, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({"batch": 0}, "batch"),
+        ({"threshold": 1.5}, "threshold"),
+        ({"tracks": {"iou": 2}}, "tracks"),
+        ({"tracks": {"overlap": 0.3}}, "overlap"),
+        ({"deduplicate": {"threshold": -1}}, "deduplicate"),
+    ],
+)
+def test_a_wrong_option_is_one_line_that_names_it(options: dict[str, Any], names: str) -> None:
+    with pytest.raises(ConfigError, match=names):
+        _run([1], Echo(), **options)
+
+
+# Merging over time
+
+LEFT, RIGHT = (0.0, 0.0, 0.4, 0.4), (0.6, 0.6, 1.0, 1.0)
+
+
+def _merged(*samples: Detections, how: Merging | None = None) -> list[Event]:
+    return merge([float(at) for at in range(len(samples))], samples, float(len(samples)), 100, 200, how or Merging())
+
+
+def test_a_thing_that_moves_is_one_event_whose_box_is_interpolated() -> None:
+    shifted = (0.1, 0.0, 0.5, 0.4)
+    (event,) = _merged(_seen((CAT, 0.5, LEFT)), _seen((CAT, 0.9, shifted)))
+    assert (event.start_s, event.end_s, event.label) == (0.0, 2.0, "cat")
+    assert (event.score, event.box) == (pytest.approx(0.9), pytest.approx((10, 0, 50, 80)))
+    middle = event.box_at(0.5)
+    assert middle is not None and middle.box == pytest.approx((5, 0, 45, 80)) and middle.score == pytest.approx(0.7)
+
+
+def test_a_short_miss_is_bridged_and_a_long_one_is_not() -> None:
+    cat, nothing = _seen((CAT, 0.9, LEFT)), Detections()
+    (bridged,) = _merged(cat, nothing, cat)
+    assert bridged.box_at(1.0) is not None
+    assert len(_merged(cat, nothing, nothing, cat)) == 2
+    assert len(_merged(cat, nothing, nothing, cat, how=Merging(gap=2))) == 1
+    assert len(_merged(cat, nothing, cat, how=Merging(gap=0))) == 2
+
+
+def test_an_event_starts_and_ends_midway_between_samples() -> None:
+    nothing = Detections()
+    (event,) = _merged(nothing, _seen((CAT, 0.9, LEFT)), nothing)
+    assert (event.start_s, event.end_s) == (0.5, 1.5)
+
+
+def test_another_label_or_another_place_is_another_event() -> None:
+    events = _merged(_seen((CAT, 0.9, LEFT), (CAT, 0.8, RIGHT)), _seen((DOG, 0.9, LEFT), (CAT, 0.7, RIGHT)))
+    assert sorted((event.label, len(event.track)) for event in events) == [("cat", 1), ("cat", 2), ("dog", 1)]
+
+
+def test_the_best_overlap_wins() -> None:
+    near, far = (0.02, 0.0, 0.42, 0.4), (0.15, 0.0, 0.55, 0.4)
+    first, *_ = _merged(_seen((CAT, 0.9, LEFT)), _seen((CAT, 0.9, far), (CAT, 0.3, near)))
+    assert first.track[1].box == pytest.approx((2, 0, 42, 80))
+
+
+def test_what_was_seen_too_seldom_is_dropped_on_request() -> None:
+    cat = _seen((CAT, 0.9, LEFT))
+    events = _merged(cat, cat, _seen((DOG, 0.9, RIGHT)), how=Merging(min_samples=2))
+    assert [event.label for event in events] == ["cat"]
+
+
+_boxes = st.tuples(*(st.integers(0, 8) for _ in range(4))).map(
+    lambda v: (min(v[0], v[2]) / 10, min(v[1], v[3]) / 10, max(v[0], v[2]) / 10 + 0.1, max(v[1], v[3]) / 10 + 0.1)
+)
+_things = st.lists(st.tuples(st.sampled_from([CAT, DOG]), st.floats(0.2, 1.0), _boxes), max_size=4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(_things, max_size=6), st.integers(0, 2))
+def test_every_detection_is_in_exactly_one_track_and_no_track_has_two_of_one_sample(samples: Any, gap: int) -> None:
+    found = [_seen(*things) for things in samples]
+    tracks = associate(found, Merging(gap=gap))
+    placed = [(sample, track.label) for track in tracks for sample in track.samples]
+    assert sorted(placed) == sorted((at, int(label)) for at, seen in enumerate(found) for label in seen.labels)
+    for track in tracks:
+        steps = np.diff(track.samples)
+        assert ((steps >= 1) & (steps <= gap + 1)).all()
+
+
+# Real photographs, real engines
+
+
+def _views(name: str) -> Iterator[Image]:
+    """The photograph whole, cropped at two scales, and mirrored: 300×300 RGB."""
+    artifact = f"photographs/{name}"
+    whole = cv2.cvtColor(cv2.imread(str(ModelStore().ensure([artifact])[artifact])), cv2.COLOR_BGR2RGB)
+    height, width = whole.shape[:2]
+    for cut in (whole, whole[height // 10 :, width // 10 :], whole[: -height // 8, : -width // 8], whole[:, ::-1]):
+        yield cv2.resize(cut, (300, 300))
+
+
+def _found(variant: str, images: Iterable[Image]) -> list[list[Event]]:
+    analyzer = ready("object_detection", variant).analyzer
+    frames = (Frame(image, index / 3, index) for index, image in enumerate(images))
+    return [
+        list(analyzer.analyze(Material("photographs", _info(1.0, 300, 300), _phases, iter([frame]))).events)
+        for frame in frames
+    ]
+
+
+@pytest.fixture(scope="module")
+def images() -> list[Image]:
+    return [view for name in PHOTOGRAPHS for view in _views(name)]
+
+
+def test_the_cut_graph_answers_as_the_whole_one_does_in_opencv(images: list[Image]) -> None:
+    for ours, theirs in zip(_found("openvino_fp32", images), _found("baseline", images), strict=True):
+        clear = [event for event in theirs if event.score > 0.22]
+        assert len([event for event in ours if event.score > 0.22]) == pytest.approx(len(clear), abs=1)
+        for event in clear:
+            twins = [other for other in ours if other.label == event.label and abs(other.score - event.score) < 0.01]
+            assert any(np.allclose(other.box, event.box, atol=1.0) for other in twins), event
+
+
+@pytest.mark.parametrize("variant", ["baseline", "openvino_fp32", "openvino_int8", "optimized"])
+def test_a_bus_stays_a_bus(variant: str, images: list[Image]) -> None:
+    """Naive INT8 made an aeroplane of it: each photograph's subject is the best or second best answer in every view."""
+    found = _found(variant, images)
+    for at, label in enumerate(PHOTOGRAPHS.values()):
+        for events in found[4 * at : 4 * at + 4]:
+            best = sorted(events, key=lambda event: -event.score)[:2]
+            assert label in {event.label for event in best}
+            assert next(event.score for event in best if event.label == label) > 0.5

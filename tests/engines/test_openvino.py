@@ -1,0 +1,159 @@
+"""OpenVINO: right numbers in every mode, built once and whole, and evidence that cannot be fooled."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from reelbench.engines.capabilities import Pipelined, Prepares
+from reelbench.engines.openvino import OpenVINO, OpenVINOAsync
+from reelbench.errors import AnalyzerError, ConfigError
+
+WEIGHTS = np.array([[1, 0, -1], [0.5, 2, 0]], np.float32)
+"""A 1×1 convolution from x, n×3×4×4, to y, n×2×4×4, as an ONNX file of 200 bytes (made with onnx.helper)."""
+TINY = (
+    "CAg6ggEKFQoBeAoBdxIBeRoEY29udiIEQ29udhIEdGlueSonCAIIAwgBCAEQAUIBd0oYAACAPwAAAAAAAIC/AAAAPwAAAEAAAAAAWhwKAXgSFwoVCAESEQoD"
+    "EgFuCgIIAwoCCAQKAggEYhwKAXkSFwoVCAESEQoDEgFuCgIIAgoCCAQKAggEQgQKABAR"
+)
+NETWORK = {"input": "x", "outputs": ["y"], "shape": [3, 4, 4], "mean": 127.5, "scale": 127.5}
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.onnx"
+    path.write_bytes(base64.b64decode(TINY))
+    return path
+
+
+def _images(count: int, seed: int = 0) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (count, 3, 4, 4), np.uint8)
+
+
+def _expected(images: NDArray[np.uint8]) -> NDArray[Any]:
+    return np.einsum("oc,nchw->nohw", WEIGHTS, images / np.float32(127.5) - 1)
+
+
+def _calibration() -> Iterable[NDArray[np.uint8]]:
+    return [_images(8, seed) for seed in range(4)]
+
+
+def _loaded(engine: OpenVINO, model: Path) -> OpenVINO:
+    folder = model.parent / engine.key(model, "set")
+    folder.mkdir(exist_ok=True)
+    engine.prepare(folder, model, _calibration)
+    engine.load(model, derived=folder)
+    return engine
+
+
+@pytest.mark.parametrize("kind", [OpenVINO, OpenVINOAsync])
+def test_answers_are_the_network_s_in_order_and_a_short_batch_is_no_worse(kind: type[OpenVINO], tiny: Path) -> None:
+    engine = _loaded(kind(NETWORK, batch=3), tiny)
+    batches = [_images(size, seed) for seed, size in enumerate((3, 3, 1, 3, 2, 3, 3))]
+    answers = list(engine.infer_many(batches))
+    assert [len(answer["y"]) for answer in answers] == [len(batch) for batch in batches]
+    for batch, answer in zip(batches, answers, strict=True):
+        assert np.allclose(answer["y"], _expected(batch), atol=1e-5)
+
+
+def test_only_the_asynchronous_engine_works_ahead_and_its_answers_stay_when_it_goes_on(tiny: Path) -> None:
+    assert not isinstance(OpenVINO(NETWORK), Pipelined)
+    engine = _loaded(OpenVINOAsync(NETWORK), tiny)
+    assert isinstance(engine, Pipelined) and isinstance(engine, Prepares)
+    assert engine.depth >= 2
+    for seed in range(engine.depth):
+        engine.submit(_images(1, seed))
+    with pytest.raises(AnalyzerError, match="in flight"):
+        engine.submit(_images(1))
+    first = engine.collect()["y"]
+    engine.submit(_images(1, 99))
+    rest = [engine.collect()["y"] for _ in range(engine.depth)]
+    assert np.allclose(first, _expected(_images(1, 0)), atol=1e-5)
+    assert np.allclose(rest[-1], _expected(_images(1, 99)), atol=1e-5)
+
+
+def test_evidence_says_float_where_float_ran(tiny: Path) -> None:
+    engine = _loaded(OpenVINO(NETWORK, batch=2), tiny)
+    engine.infer(_images(2))
+    evidence = engine.evidence()
+    assert (evidence.engine, evidence.device, evidence.precision, evidence.batch) == ("openvino", "CPU", "fp32", 2)
+    assert evidence.contradiction == ""
+    assert evidence.details["convolutions"] == {"fp32": 1}
+
+
+def test_int8_is_near_the_float_answer_and_shows_in_the_executed_graph(tiny: Path) -> None:
+    engine = _loaded(OpenVINO(NETWORK, precision="int8"), tiny)
+    answer = engine.infer(_images(1))["y"]
+    assert np.abs(answer - _expected(_images(1))).max() < 0.1
+    evidence = engine.evidence()
+    assert evidence.precision == "int8" and evidence.details["convolutions"] == {"int8": 1}
+    assert evidence.contradiction == ""
+
+
+def test_int8_that_did_not_happen_is_a_contradiction(tiny: Path) -> None:
+    engine = OpenVINO(NETWORK, precision="int8")
+    folder = tiny.parent / "float"
+    folder.mkdir()
+    OpenVINO(NETWORK).prepare(folder, tiny, _calibration)
+    engine.load(tiny, derived=folder)
+    engine.infer(_images(1))
+    assert "INT8 was asked for, but only 0%" in engine.evidence().contradiction
+
+
+def test_it_is_built_once_and_the_same_each_time(tiny: Path, tmp_path: Path) -> None:
+    engine = OpenVINO(NETWORK, precision="int8")
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+        engine.prepare(folder, tiny, _calibration)
+    assert len({(folder / "network.bin").read_bytes() for folder in folders}) == 1
+
+    def never() -> Iterable[NDArray[Any]]:
+        raise AssertionError("calibrated again")
+
+    engine.prepare(folders[0], tiny, never)
+
+
+def test_a_build_that_breaks_off_leaves_nothing_behind(tiny: Path, tmp_path: Path) -> None:
+    def broken() -> Iterable[NDArray[Any]]:
+        raise AnalyzerError("no images")
+
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    with pytest.raises(AnalyzerError, match="no images"):
+        OpenVINO(NETWORK, precision="int8").prepare(folder, tiny, broken)
+    assert list(folder.iterdir()) == []
+
+
+def test_the_key_names_what_would_be_built(tiny: Path) -> None:
+    float_, int8 = OpenVINO(NETWORK), OpenVINO(NETWORK, precision="int8")
+    other = OpenVINO({**NETWORK, "mean": 0.0})
+    assert float_.key(tiny, "one") == float_.key(tiny, "two") == OpenVINOAsync(NETWORK, batch=4).key(tiny, "one")
+    keys = {float_.key(tiny, "one"), int8.key(tiny, "one"), int8.key(tiny, "two"), other.key(tiny, "one")}
+    assert len(keys) == 4
+    before = float_.key(tiny, "one")
+    tiny.write_bytes(tiny.read_bytes() + b"\0")
+    assert float_.key(tiny, "one") != before
+
+
+def test_a_cut_that_is_not_there_is_named(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(AnalyzerError, match=r"tiny\.onnx has no tensor 'z'"):
+        OpenVINO({**NETWORK, "outputs": ["z"]}).prepare(tmp_path, tiny, _calibration)
+
+
+def test_a_batch_of_the_wrong_size_is_refused(tiny: Path) -> None:
+    engine = _loaded(OpenVINO(NETWORK, batch=2), tiny)
+    for images in (_images(3), _images(1)[:, :, :2], _images(0)):
+        with pytest.raises(AnalyzerError, match="compiled for 2×3×4×4"):
+            engine.infer(images)
+
+
+@pytest.mark.parametrize("options", [{"precision": "int4"}, {"quantization": {"presets": "x"}}])
+def test_a_wrong_option_is_one_line(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="engine"):
+        OpenVINO(NETWORK, **options)
