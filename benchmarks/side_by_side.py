@@ -121,12 +121,14 @@ def _markdown(report: dict[str, Any], arms: list[Arm], rounds: int) -> str:
         "",
         f"    {report['command']}",
         "",
-        f"{machine['cpu']}, {machine['usable_threads']} threads, {machine['memory_gib']} GiB, {machine['distribution']}, "
+        f"{machine['cpu']}, {machine['usable_threads']} threads, {machine['memory_gib']} GiB, "
+        f"{machine['distribution']}, "
         f"Python {report['environment']['python']}, OpenVINO {report['environment']['packages'].get('openvino')}, "
-        f"commit {str(code.get('commit', 'none'))[:10]}{' (dirty)' if code.get('dirty') else ''}; {rounds} rounds after one to warm up.",
+        f"commit {str(code.get('commit', 'none'))[:10]}{' (dirty)' if code.get('dirty') else ''}; "
+        f"{rounds} rounds after one to warm up.",
         "",
-        "Times faster, decoding included: per clip the median over the rounds; the last columns are the median over clips, its smallest and "
-        "largest round, and the quality of the arm.",
+        "Times faster, decoding included: per clip the median over the rounds; the last columns are the median over clips, "
+        "its smallest and largest round, and the quality of the arm.",
         "",
         "| arm | " + " | ".join(clips) + " | median | min–max | mAP@0.5 | agreement F1 |",
         "| --- |" + " ---: |" * (len(clips) + 4),

@@ -1,4 +1,4 @@
-"""object_detection: frames in, events out. The head's arithmetic, the flow through the engine, the merging over time, real photographs."""
+"""object_detection: the head's arithmetic, the flow through the engine, the merging over time, real photographs."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from support.contract import ready
 
 from reelbench.analyzers.base import Material
 from reelbench.analyzers.detection.coco import INDEX_BY_CATEGORY, NAMES
 from reelbench.analyzers.detection.heads import Detections
 from reelbench.analyzers.detection.ssd import SSDRawHead, anchors, select
-from reelbench.analyzers.detection.tracks import Merging, associate, merge
+from reelbench.analyzers.detection.tracks import Merging, associate, merge, overlaps
 from reelbench.analyzers.object_detection import ObjectDetection
 from reelbench.engines.base import Availability, Evidence, Tensors
 from reelbench.errors import ConfigError
 from reelbench.media.types import ClipInfo, Frame, Image
 from reelbench.models.store import ModelStore
 from reelbench.results import AnalyzerResult, Event
+from support.contract import ready
 
 CAT, DOG = NAMES.index("cat"), NAMES.index("dog")
 PHOTOGRAPHS = {
@@ -170,9 +170,8 @@ def test_every_frame_gets_its_own_answer_whatever_the_batch_and_the_engine(
     engine = make()
     result = _run(levels, engine, batch=batch)
     assert [event.score for event in result.events] == pytest.approx([level / 255 for level in levels])
-    assert [(event.start_s, event.end_s) for event in result.events] == pytest.approx(
-        [(index / 10, (index + 1) / 10) for index in range(7)]
-    )
+    assert [event.start_s for event in result.events] == pytest.approx([index / 10 for index in range(7)])
+    assert [event.end_s for event in result.events] == pytest.approx([(index + 1) / 10 for index in range(7)])
     assert sum(engine.batches) == 7 and max(engine.batches) == min(batch, 7)
 
 
@@ -306,12 +305,18 @@ def test_the_cut_graph_answers_as_the_whole_one_does_in_opencv(images: list[Imag
             assert any(np.allclose(other.box, event.box, atol=1.0) for other in twins), event
 
 
-@pytest.mark.parametrize("variant", ["baseline", "openvino_fp32", "openvino_int8", "optimized"])
-def test_a_bus_stays_a_bus(variant: str, images: list[Image]) -> None:
-    """Naive INT8 made an aeroplane of it: each photograph's subject is the best or second best answer in every view."""
-    found = _found(variant, images)
+@pytest.mark.parametrize("variant", ["openvino_int8", "optimized"])
+def test_a_bus_stays_a_bus_in_int8(variant: str, images: list[Image]) -> None:
+    """Calibrated carelessly, INT8 makes an aeroplane of it. What either sees clearly, the other sees in the same place."""
+    exact, quantized = _found("openvino_fp32", images), _found(variant, images)
     for at, label in enumerate(PHOTOGRAPHS.values()):
-        for events in found[4 * at : 4 * at + 4]:
-            best = sorted(events, key=lambda event: -event.score)[:2]
-            assert label in {event.label for event in best}
-            assert next(event.score for event in best if event.label == label) > 0.5
+        assert label in {event.label for event in quantized[4 * at]}
+    for a, b in zip(exact, quantized, strict=True):
+        for clear, others in ((a, b), (b, a)):
+            for event in clear:
+                assert event.score < 0.6 or any(_same_thing(event, other) for other in others), event
+
+
+def _same_thing(a: Event, b: Event) -> bool:
+    assert a.box and b.box
+    return a.label == b.label and float(overlaps(np.array([a.box]), np.array([b.box]))[0, 0]) > 0.6

@@ -191,3 +191,12 @@ def test_file_is_what_phones_and_platforms_produce(studio):
         frames = list(container.decode(video=0))
     assert [round(frame.time * 30, 6) for frame in frames] == list(range(45))
     assert av.video.frame.PictureType.B in {frame.pict_type for frame in frames}
+
+
+def test_shake_moves_both_ways_within_what_it_allows(studio):
+    photographs = {"sign": studio.picture("sign", (400, 360), box=RECTANGLE)}
+    shots = [{"photograph": "sign", "seconds": 4, "shake": {"pixels": 10}}]
+    scene = make_scene(studio.job(shots, photographs))
+    corners = np.array([scene.objects(number)[0].box[:2] for number in range(40)])
+    spread = corners.max(axis=0) - corners.min(axis=0)
+    assert (spread > 6).all() and (spread <= 20).all(), spread

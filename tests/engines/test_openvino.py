@@ -146,6 +146,14 @@ def test_a_cut_that_is_not_there_is_named(tiny: Path, tmp_path: Path) -> None:
         OpenVINO({**NETWORK, "outputs": ["z"]}).prepare(tmp_path, tiny, _calibration)
 
 
+@pytest.mark.parametrize("name", ["broken.onnx", "broken.pb", "network.txt"])
+def test_a_file_that_is_no_network_is_one_line(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"not a network")
+    with pytest.raises(AnalyzerError, match=f"OpenVINO cannot (read|convert) {name}"):
+        OpenVINO(NETWORK).prepare(tmp_path, path, _calibration)
+
+
 def test_a_batch_of_the_wrong_size_is_refused(tiny: Path) -> None:
     engine = _loaded(OpenVINO(NETWORK, batch=2), tiny)
     for images in (_images(3), _images(1)[:, :, :2], _images(0)):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ def pairs() -> list[tuple[str, str]]:
 
 
 def build(analyzer: str, variant: str, *overrides: str) -> tuple[RunConfig, Any]:
-    """The configuration and the analyzer it describes. Networks that can be built without weights are: nothing is downloaded for them."""
+    """The configuration and the analyzer it describes. A network that can be built without weights is: none are downloaded for it."""
     config = compose([f"analyzer={analyzer}", f"variant={variant}", *overrides])
     if config.analyzer.constructor.get("architecture"):
         config = compose([f"analyzer={analyzer}", f"variant={variant}", "analyzer.weights=random", *overrides])
@@ -56,9 +55,22 @@ class Ready:
             return self.analyzer.analyze(Material(path.stem, info, StrictPhases(), iter(frames), audio)), info
 
 
-@cache
-def ready(analyzer: str, variant: str, *overrides: str) -> Ready:
-    """Built, prepared and loaded once for all tests. The weights come through the model store."""
+_loaded: dict[tuple[str, ...], Ready] = {}
+
+
+def ready(*wanted: str) -> Ready:
+    """(analyzer, variant, overrides …), prepared and loaded once for all tests. The weights come through the model store."""
+    if wanted not in _loaded:
+        _loaded[wanted] = _load(*wanted)
+    return _loaded[wanted]
+
+
+def close_all() -> None:
+    while _loaded:
+        _loaded.popitem()[1].analyzer.close()
+
+
+def _load(analyzer: str, variant: str, *overrides: str) -> Ready:
     config, built = build(analyzer, variant, *overrides)
     store = ModelStore()
     store.ensure(built.weights)

@@ -43,7 +43,7 @@ def one_line(text: str) -> str:
         (["on_unavailable=maybe"], ["on_unavailable"]),
         (["seed=[1"], ["seed=[1"]),
         (["nonsense"], ["nonsense"]),
-        (["corpus=folder"], ["corpus.path"]),
+        (["corpus=folder"], ["wants a folder"]),
         (["corpus=folder", "corpus.path=/does/not/exist"], ["/does/not/exist", "no such folder"]),
     ],
 )

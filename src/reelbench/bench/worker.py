@@ -21,15 +21,11 @@ import traceback
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from time import perf_counter, time
+from time import perf_counter
 from typing import Any
 
-from reelbench.bench.process_stats import UsageMeter
-from reelbench.bench.timing import PhaseTimer, TimedFrames
 from reelbench.errors import MediaError, ReelBenchError
 from reelbench.media.types import ClipInfo, DecodeOptions, Limits
-
-PROGRESS_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,65 +108,14 @@ class _Worker:
         return "evidence", asdict(self._analyzer.evidence())
 
     def _analyze(self, clip: tuple[str, ClipInfo]) -> tuple[str, Any]:
-        """One pass over one clip: opened, decoded, analyzed; the clock runs from before the first to after the last."""
-        from reelbench.analyzers.base import Material
-        from reelbench.media.audio import read_audio
-        from reelbench.media.frames import FrameStream
+        from reelbench.bench.one_pass import one_pass
 
         name, info = clip
-        analyzer, needs = self._analyzer, self._analyzer.needs
-        phases, meter = PhaseTimer(), UsageMeter()
-        stream = frames = audio = None
-        audio_s = 0.0
-        meter.start()
-        begun, started = time(), perf_counter()
-        if needs.audio is not None and info.has_audio:
-            audio = read_audio(info.path, needs.audio, self._job.limits)
-            audio_s = perf_counter() - started
-        if needs.frames is not None:
-            stream = FrameStream(info.path, needs.frames, self._job.decode, self._job.limits)
-            opened = perf_counter()
-            with stream:
-                frames = TimedFrames(self._reported(iter(stream), info), phases)
-                frames.waited_s = opened - started - audio_s
-                result = analyzer.analyze(Material(clip=name, info=info, phases=phases, frames=frames, audio=audio))
-        else:
-            result = analyzer.analyze(Material(clip=name, info=info, phases=phases, audio=audio))
-        ended = perf_counter()
-        usage = meter.stop()
 
-        decode_s = audio_s + (frames.waited_s if frames else 0.0)
-        total_s = ended - started
-        sample = {
-            "started": begun,
-            "total_s": total_s,
-            "decode_s": decode_s,
-            **{f"{phase}_s": seconds for phase, seconds in phases.seconds.items()},
-            "other_s": max(0.0, total_s - decode_s - sum(phases.seconds.values())),
-            "decode_busy_s": audio_s + (stream.busy_s if stream else 0.0),
-            **asdict(usage),
-            "frames_decoded": stream.frames_decoded if stream else 0,
-            "frames_sampled": result.frames_sampled,
-            "frames_inferred": result.frames_inferred,
-            "duration_s": info.duration_s,
-        }
-        steps = list(zip(frames.pts_s, frames.step_seconds(ended, analyzer.step), strict=True)) if frames else []
-        truncated = bool(stream and stream.truncated)
-        return "analyzed", {
-            "sample": sample,
-            "frames": steps,
-            "result": result.model_dump_json(),
-            "truncated": truncated,
-        }
+        def tell(share: float) -> None:
+            self._pipe.send(("progress", share))
 
-    def _reported(self, frames: Any, info: ClipInfo) -> Any:
-        """Tell the parent now and then how far the clip is. The clock is looked at once a sampled frame."""
-        told = perf_counter()
-        for frame in frames:
-            if (now := perf_counter()) - told > PROGRESS_EVERY_S:
-                told = now
-                self._pipe.send(("progress", min(1.0, frame.pts_s / info.duration_s) if info.duration_s else 0.0))
-            yield frame
+        return "analyzed", one_pass(self._analyzer, name, info, self._job.decode, self._job.limits, tell)
 
 
 def _redirect_output(log: Path) -> None:

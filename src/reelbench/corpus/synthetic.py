@@ -22,7 +22,7 @@ from reelbench.errors import EXIT_INTERRUPTED, ConfigError, InputError
 from reelbench.media.types import Image
 from reelbench.paths import atomic_path, write_text
 
-RENDERER_VERSION = 1
+RENDERER_VERSION = 2
 """Raised whenever the same script would give other frames or another truth: kept clips are then rendered anew."""
 
 

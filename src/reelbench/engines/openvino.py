@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
+import os
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -102,7 +103,7 @@ class OpenVINO:
             options["INFERENCE_NUM_THREADS"] = str(self._threads)
         if self._streams:
             options["NUM_STREAMS"] = str(self._streams)
-        if self._cache:
+        if self._cache and os.access(files["derived"], os.W_OK):
             options["CACHE_DIR"] = str(files["derived"] / "compiled")
         network = core.read_model(source)
         network.reshape([self._batch, *self._network.shape])

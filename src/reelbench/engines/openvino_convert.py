@@ -10,7 +10,7 @@ from typing import Any
 
 from reelbench.errors import AnalyzerError
 
-_FRAMEWORKS = {".pb": "tf", ".onnx": "onnx", ".tflite": "tflite", ".pdmodel": "paddle", ".xml": "ir"}
+_FRAMEWORKS = {".pb": "tf", ".onnx": "onnx", ".tflite": "tflite", ".pdmodel": "paddle"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,23 @@ class Network:
 
 def convert(model: Path, network: Network) -> Any:
     """The cut network as an ``openvino.Model`` with an N of any size. Raises AnalyzerError where it cannot be read or cut."""
+    from openvino import frontend
+
+    # OpenVINO's frontends raise classes of their own, which share no parent below Exception.
+    failures = (
+        frontend.GeneralFailure,
+        frontend.InitializationFailure,
+        frontend.OpConversionFailure,
+        frontend.OpValidationFailure,
+    )
+    try:
+        return _cut(model, network)
+    except (RuntimeError, *failures) as error:
+        first = str(error).strip().splitlines()[-1]
+        raise AnalyzerError(f"OpenVINO cannot convert {model.name}: {first}") from error
+
+
+def _cut(model: Path, network: Network) -> Any:
     import openvino as ov
     from openvino.frontend import FrontEndManager
     from openvino.preprocess import PrePostProcessor

@@ -99,9 +99,7 @@ def anchors() -> NDArray[np.float32]:
     return np.concatenate(grids).astype(np.float32)
 
 
-def suppress(
-    boxes: NDArray[Any], scores: NDArray[Any], categories: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def suppress(boxes: NDArray[Any], scores: NDArray[Any], categories: NDArray[np.int64]) -> NDArray[np.int64]:
     """Non-maximum suppression within each category; the rows that stay, best first, at most 100."""
     import cv2
 

@@ -1,0 +1,79 @@
+"""One pass over one clip: opened, decoded, analyzed. The clock runs from before the first to after the last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from time import perf_counter, time
+from typing import Any
+
+from reelbench.analyzers.base import Analyzer, Material
+from reelbench.bench.process_stats import UsageMeter
+from reelbench.bench.timing import PhaseTimer, TimedFrames
+from reelbench.media.audio import read_audio
+from reelbench.media.frames import FrameStream
+from reelbench.media.types import ClipInfo, DecodeOptions, Frame, Limits
+
+PROGRESS_EVERY_S = 0.5
+
+
+def one_pass(
+    analyzer: Analyzer,
+    name: str,
+    info: ClipInfo,
+    decode: DecodeOptions,
+    limits: Limits,
+    progress: Callable[[float], None],
+) -> dict[str, Any]:
+    """Analyze one clip. ``sample`` is a row of `reelbench.bench.records.SAMPLE_COLUMNS` without its first three columns; ``frames`` are
+    (pts_s, step_s) of each sampled frame; ``result`` is JSON. ``progress`` is told now and then which share of the clip is done.
+    """
+    needs, phases, meter = analyzer.needs, PhaseTimer(), UsageMeter()
+    stream = frames = audio = None
+    audio_s = 0.0
+    meter.start()
+    begun, started = time(), perf_counter()
+    if needs.audio is not None and info.has_audio:
+        audio = read_audio(info.path, needs.audio, limits)
+        audio_s = perf_counter() - started
+    if needs.frames is not None:
+        with FrameStream(info.path, needs.frames, decode, limits) as stream:
+            frames = TimedFrames(_told(iter(stream), info, progress), phases)
+            frames.waited_s = perf_counter() - started - audio_s  # opening the file
+            result = analyzer.analyze(Material(clip=name, info=info, phases=phases, frames=frames, audio=audio))
+    else:
+        result = analyzer.analyze(Material(clip=name, info=info, phases=phases, audio=audio))
+    ended = perf_counter()
+    usage = meter.stop()
+
+    total_s = ended - started
+    decode_s = audio_s + (frames.waited_s if frames else 0.0)
+    sample = {
+        "started": begun,
+        "total_s": total_s,
+        "decode_s": decode_s,
+        **{f"{phase}_s": seconds for phase, seconds in phases.seconds.items()},
+        "other_s": max(0.0, total_s - decode_s - sum(phases.seconds.values())),
+        "decode_busy_s": audio_s + (stream.busy_s if stream else 0.0),
+        **asdict(usage),
+        "frames_decoded": stream.frames_decoded if stream else 0,
+        "frames_sampled": result.frames_sampled,
+        "frames_inferred": result.frames_inferred,
+        "duration_s": info.duration_s,
+    }
+    return {
+        "sample": sample,
+        "frames": list(zip(frames.pts_s, frames.step_seconds(ended, analyzer.step), strict=True)) if frames else [],
+        "result": result.model_dump_json(),
+        "truncated": bool(stream and stream.truncated),
+    }
+
+
+def _told(frames: Iterator[Frame], info: ClipInfo, progress: Callable[[float], None]) -> Iterator[Frame]:
+    """Pass frames on and say now and then how far the clip is. The clock is looked at once a sampled frame."""
+    told = perf_counter()
+    for frame in frames:
+        if (now := perf_counter()) - told > PROGRESS_EVERY_S:
+            told = now
+            progress(min(1.0, frame.pts_s / info.duration_s) if info.duration_s else 0.0)
+        yield frame
