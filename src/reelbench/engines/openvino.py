@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from reelbench.engines.base import Availability, Evidence, Tensors
 from reelbench.engines.capabilities import Calibration
-from reelbench.engines.openvino_convert import Network, convert, file_hash
+from reelbench.engines.fingerprint import fingerprint
+from reelbench.engines.openvino_convert import Network, convert
 from reelbench.engines.openvino_quantize import Quantization, quantize
 from reelbench.errors import AnalyzerError, ConfigError
 from reelbench.paths import atomic_path
@@ -71,7 +72,7 @@ class OpenVINO:
 
     def key(self, model: Path, calibration: str) -> str:
         kind = "int8" if self._precision == "int8" else "float"
-        parts = [file_hash(model), importlib.metadata.version("openvino"), str(self._network)]
+        parts = [fingerprint(model), importlib.metadata.version("openvino"), str(self._network)]
         if kind == "int8":
             parts += [importlib.metadata.version("nncf"), str(self._quantization), calibration]
         return f"openvino-{model.stem}-{kind}-{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:16]}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,8 +78,3 @@ def _tensor(graph: Any, name: str, model: Path) -> Any:
     if place is None:
         raise AnalyzerError(f"{model.name} has no tensor {name!r}", "check analyzer.engine.network")
     return place
-
-
-def file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -139,6 +139,7 @@ class UltralyticsYOLO:
             precision=precision,
             version=str(torch.__version__),
             batch=self._shape[0] if self._shape else 0,
+            verified_on_hardware=first.device.type == "cpu",
             contradiction=self._contradiction(precision, first.device.type),
             details={
                 "parameter_types": kinds,
