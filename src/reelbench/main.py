@@ -73,6 +73,8 @@ def main(argv: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except KeyboardInterrupt:
+        if session.sweep is not None and session.outcomes[:-1]:
+            _finish_sweep(session)
         print("interrupted: what was measured is kept; the same command goes on from there", file=sys.stderr)  # noqa: T201
         return EXIT_INTERRUPTED
     return session.exit_code

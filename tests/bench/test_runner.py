@@ -122,6 +122,13 @@ def test_an_interrupted_run_goes_on_where_it_was(clips: Path, monkeypatch: pytes
     assert read_record(path.parent).status == "finished"
 
 
+def test_a_run_that_another_process_still_measures_is_left_alone(clips: Path) -> None:
+    first = run(clips)
+    first.record.status = "running"  # as it is on disk while that process works; `first` still holds its lock
+    first.save()
+    assert run(clips).path != first.path
+
+
 def test_a_finished_run_and_another_configuration_are_never_gone_on_with(clips: Path) -> None:
     first = run(clips)
     assert run(clips).path != first.path

@@ -64,6 +64,32 @@ def test_each_consumer_gets_what_a_stream_of_its_own_would_give(clip: Path) -> N
         assert stream.frames_sampled == len(expected)
 
 
+def test_consumers_of_different_rates_with_room_for_one_frame_each_finish(clip: Path) -> None:
+    """What the decoder keeps back to hand on together must go out before it waits for a reader of that very frame."""
+    requests = [FrameRequest(Sampling(every=n), (40, 24)) for n in (1, 2, 3, 11)]
+    with decode_for(clip, requests, DecodeOptions(prefetch=1)) as fan:
+        assert [len(got) for got in in_threads(fan, list)] == [40, 20, 14, 4]  # type: ignore[arg-type]
+
+
+def test_a_failed_conversion_is_raised_to_every_consumer_and_ends_the_decoding(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convert = Picture._coded
+
+    def fail(self: Picture, size: tuple[int, int], colour: str) -> object:
+        if size == (48, 28):
+            raise EOFError("no more of this")
+        return convert(self, size, colour)
+
+    monkeypatch.setattr(Picture, "_coded", fail)
+    failing = FrameRequest(Sampling(every=20), (48, 28))
+    with decode_for(clip, [EACH, failing]) as fan:
+        for stream in fan.streams:
+            with pytest.raises(EOFError, match="no more of this"):
+                list(stream)
+    assert fan.frames_decoded < 40
+
+
 def test_equal_requests_share_a_conversion_and_unsampled_frames_have_none(
     clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

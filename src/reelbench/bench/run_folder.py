@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from pydantic import ValidationError
@@ -15,6 +15,9 @@ from reelbench.bench.records import FRAME_COLUMNS, SAMPLE_COLUMNS, RunRecord
 from reelbench.errors import InputError
 from reelbench.paths import atomic_path, describe_os_error, write_text
 from reelbench.results import AnalyzerResult
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 Row = dict[str, Any]
 
@@ -27,6 +30,7 @@ class RunFolder:
         self.record = record
         self.samples: list[Row] = []
         self.frames: list[Row] = []
+        self._lock: FileLock | None = None
 
     @classmethod
     def create(cls, runs_dir: Path, record: RunRecord) -> RunFolder:
@@ -37,6 +41,7 @@ class RunFolder:
         except OSError as error:
             raise describe_os_error(error, path, "cannot create the run folder") from error
         folder = cls(path, record)
+        folder.claim()
         folder.save()
         return folder
 
@@ -54,6 +59,18 @@ class RunFolder:
         except (OSError, pa.ArrowException) as error:
             raise InputError(f"{path}: a table of this run is damaged: {error}") from error
         return folder
+
+    def claim(self) -> bool:
+        """Take the folder for this process, until it ends however it ends; False where another live process has it."""
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        self._lock = lock
+        return True
 
     @property
     def log(self) -> Path:
@@ -120,15 +137,17 @@ def read_record(path: Path) -> RunRecord:
         raise InputError(f"{path / 'run.json'}: {where}: {first['msg']}") from error
 
 
-def find_interrupted(runs_dir: Path, resume_key: str) -> Path | None:
-    """The newest unfinished run of the same configuration, code, corpus and machine."""
+def find_interrupted(runs_dir: Path, resume_key: str) -> RunFolder | None:
+    """The newest unfinished run of the same configuration, code, corpus and machine that no live process has, claimed."""
     for file in sorted(runs_dir.glob("*/run.json"), reverse=True):
         try:
             record = RunRecord.model_validate_json(file.read_bytes())
         except (ValidationError, OSError):
             continue  # not ours, or damaged: nothing to go on with
         if record.resume_key == resume_key and record.status in ("running", "interrupted"):
-            return file.parent
+            folder = RunFolder.open(file.parent)
+            if folder.claim():
+                return folder
     return None
 
 

@@ -132,8 +132,7 @@ def _open_folder(
     machine = environment()
     code = {key: machine[key] for key in ("fingerprint", "reelbench", "code", "packages")}
     key = digest([config.config_hash, ready.config.config_hash, [clip.sha256 for clip in clips], weights, code])
-    if config.resume and (found := find_interrupted(config.runs_dir, key)) is not None:
-        folder = RunFolder.open(found)
+    if config.resume and (folder := find_interrupted(config.runs_dir, key)) is not None:
         folder.record.status = "running"
         folder.record.notes.append(f"resumed {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
         return folder

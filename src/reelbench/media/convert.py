@@ -36,7 +36,9 @@ much as the arithmetic."""
 
 
 class Picture:
-    """One decoded frame and what was made of it so far; valid until the decoder gives the next one.
+    """One decoded frame and what was made of it so far. It keeps the frame alive, so it may be converted after the decoder went on.
+
+    The pictures of one decoder share ``scratch``: they are converted in one thread, each wholly before the next.
 
     ``native`` is the displayed size (width, height) of the clip's first frame: where the resolution changes in mid-stream, later
     frames are stretched to it, so that boxes keep their meaning.

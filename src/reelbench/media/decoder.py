@@ -61,7 +61,8 @@ class Decoder:
     def __iter__(self) -> Iterator[tuple[Picture, float]]:
         clock = Clock(source.frame_rate(self._stream))
         orientation, native = Orientation(), (0, 0)
-        now, length = 0.0, 0.0
+        now = 0.0
+        last: VideoFrame | None = None
         scratch: Scratch = {}
         began = perf_counter()
         for frame in self._decoded():
@@ -71,14 +72,15 @@ class Decoder:
                 native = orientation.size(frame.width, frame.height)
             self.frames += 1
             now = clock.tell(frame.time)
-            length = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.0
+            last = frame
             source.check_duration(self.path, now, self._limits)
             self.busy_s += perf_counter() - began
             yield Picture(frame, orientation, native, scratch), now
             began = perf_counter()
         self.busy_s += perf_counter() - began
-        if not self.frames:
+        if last is None:
             raise MediaError(f"{self.path}: not one frame can be decoded")
+        length = float(last.duration * last.time_base) if last.duration and last.time_base else 0.0
         self.truncated = self.truncated or self._broke_off(now + length)
 
     def _decoded(self) -> Iterator[VideoFrame]:

@@ -15,7 +15,11 @@ from reelbench.media.decoder import Decoder
 from reelbench.media.sampling import Sampler
 from reelbench.media.types import DecodeOptions, Frame, FrameRequest, Limits
 
-DEFAULT_AHEAD = 4
+DEFAULT_AHEAD = 8
+
+_BATCH = 4
+"""Sampled frames are handed on when this many frames were decoded since the first of them: a waking costs as much as a small
+conversion, and so each thread is woken once for several. A frame comes later by three frames' decoding at most."""
 
 
 class ConsumerStream:
@@ -31,10 +35,7 @@ class ConsumerStream:
         return self
 
     def __next__(self) -> Frame:
-        try:
-            return self._channel.get()
-        except EOFError:
-            raise StopIteration from None
+        return next(self._channel)
 
     def close(self) -> None:
         """Take no more frames; the others go on."""
@@ -44,29 +45,45 @@ class ConsumerStream:
     def closed(self) -> bool:
         return self._channel.closed
 
-    def offer(self, picture: Picture, pts_s: float) -> Frame | None:
-        """For the decoder's thread: the frame as this consumer wants it, or None where it does not want it."""
-        if self.closed or not self._sampler.wants(pts_s):
-            return None
+    def wants(self, pts_s: float) -> bool:
+        """For the decoder's thread, once for every decoded frame: whether this consumer takes it."""
+        return self._sampler.wants(pts_s) and not self.closed
+
+    @property
+    def full(self) -> bool:
+        """Whether ``reserve`` would wait."""
+        return self._channel.full
+
+    def reserve(self) -> bool:
+        """For the decoder's thread: wait until there is room for one more frame. False: the consumer is gone."""
+        return self._channel.reserve()
+
+    def convert(self, picture: Picture, pts_s: float) -> Frame:
+        """For the converter's thread: the frame as this consumer wants it."""
         frame = Frame(picture.image(self._request), pts_s, self.frames_sampled)
         self.frames_sampled += 1
         return frame
 
-    def deliver(self, frame: Frame) -> None:
-        """For the decoder's thread: hand over, waiting for room."""
-        self._channel.put(frame)
+    def deliver(self, frames: Sequence[Frame]) -> None:
+        """For the converter's thread: hand over, in reserved places."""
+        self._channel.put(frames)
 
     def finish(self, error: BaseException | None) -> None:
-        """For the decoder's thread: there is no more."""
+        """For the converter's thread: there is no more."""
         self._channel.finish(error)
 
 
-class FanOut:
-    """Decodes ``path`` once, in a thread of its own, for all ``requests``; ``streams`` are in their order.
+_Job = tuple[Picture, float, list[ConsumerStream]]
 
-    Memory is bounded: each consumer has at most ``options.prefetch`` (or 4) frames waiting, so the slowest one sets the pace, and
-    each must be read from its own thread (reading one to its end before another would wait for ever) or closed. Consumers that ask for
-    the same size and colour of a frame are given the same array. What the decoder raises, every consumer raises.
+
+class FanOut:
+    """Decodes ``path`` once for all ``requests``; ``streams`` are in their order.
+
+    Two threads work: one decodes, the other converts what was sampled, so that with two cores a conversion costs no time.
+    Memory is bounded: each consumer has at most ``options.prefetch`` (or 8) frames decoded and unread, so the slowest one sets
+    the pace, and each must be read from its own thread (reading one to its end before another would wait for ever) or closed.
+    Consumers that ask for the same size and colour of a frame are given the same array. What the decoder raises, every consumer
+    raises.
     A file that is refused raises MediaError here, on opening.
     """
 
@@ -74,8 +91,13 @@ class FanOut:
         self._decoder = Decoder(path, options, limits)
         self._converting_s = 0.0
         self.streams = tuple(ConsumerStream(request, options.prefetch or DEFAULT_AHEAD) for request in requests)
-        self._thread = Thread(target=self._produce, name=f"decode {path.name}", daemon=True)
-        self._thread.start()
+        self._jobs: Channel[list[_Job]] = Channel(2)
+        self._threads = (
+            Thread(target=self._decode, name=f"decode {path.name}", daemon=True),
+            Thread(target=self._convert, name=f"convert {path.name}", daemon=True),
+        )
+        for thread in self._threads:
+            thread.start()
 
     def __enter__(self) -> Self:
         return self
@@ -86,11 +108,12 @@ class FanOut:
         self.close()
 
     def close(self) -> None:
-        """Stop the decoder's thread and close the file; may be called again."""
+        """Stop the threads and close the file; may be called again."""
         for stream in self.streams:
             stream.close()
-        if self._thread is not current_thread():
-            self._thread.join()
+        for thread in self._threads:
+            if thread is not current_thread():
+                thread.join()
 
     @property
     def frames_decoded(self) -> int:
@@ -98,32 +121,65 @@ class FanOut:
 
     @property
     def busy_s(self) -> float:
-        """Seconds of decoding and converting so far; waiting for consumers is not in it."""
+        """Seconds of decoding and of converting so far, added up; waiting for consumers is not in it."""
         return self._decoder.busy_s + self._converting_s
 
     @property
     def truncated(self) -> bool:
         return self._decoder.truncated
 
-    def _produce(self) -> None:
+    def _decode(self) -> None:
+        """The decoder's thread."""
         error: BaseException | None = None
         try:
             with self._decoder:
-                self._feed()
+                self._sample()
         except BaseException as raised:  # noqa: BLE001 - handed over to the consumers, who raise it
             error = raised
+        self._jobs.finish(error)
+
+    def _sample(self) -> None:
+        batch: list[_Job] = []
+        due = 0
+        for picture, pts_s in self._decoder:
+            wanted = [stream for stream in self.streams if stream.wants(pts_s)]
+            if batch and (self._decoder.frames >= due or any(stream.full for stream in wanted)):
+                # A consumer that is full may be waiting for this very batch.
+                self._hand_on(batch)
+                batch = []
+            if wanted := [stream for stream in wanted if stream.reserve()]:
+                due = due if batch else self._decoder.frames + _BATCH
+                batch.append((picture, pts_s, wanted))
+            if self._jobs.closed or all(stream.closed for stream in self.streams):
+                return
+        self._hand_on(batch)
+
+    def _hand_on(self, batch: list[_Job]) -> None:
+        if batch and self._jobs.reserve():
+            self._jobs.put([batch])
+
+    def _convert(self) -> None:
+        """The converter's thread: the only one that touches pictures."""
+        error: BaseException | None = None
+        try:
+            for batch in self._jobs:
+                self._deliver(batch)
+        except BaseException as raised:  # noqa: BLE001 - handed over to the consumers, who raise it
+            error = raised
+        self._jobs.close()
         for stream in self.streams:
             stream.finish(error)
 
-    def _feed(self) -> None:
-        for picture, pts_s in self._decoder:
-            began = perf_counter()
-            wanted = [(stream, frame) for stream in self.streams if (frame := stream.offer(picture, pts_s)) is not None]
-            self._converting_s += perf_counter() - began
-            for stream, frame in wanted:
-                stream.deliver(frame)
-            if all(stream.closed for stream in self.streams):
-                return
+    def _deliver(self, batch: list[_Job]) -> None:
+        began = perf_counter()
+        ready: dict[ConsumerStream, list[Frame]] = {}
+        for picture, pts_s, wanted in batch:
+            for stream in wanted:
+                if not stream.closed:
+                    ready.setdefault(stream, []).append(stream.convert(picture, pts_s))
+        self._converting_s += perf_counter() - began
+        for stream, frames in ready.items():
+            stream.deliver(frames)
 
 
 def decode_for(

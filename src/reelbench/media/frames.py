@@ -18,7 +18,7 @@ from reelbench.media.types import DecodeOptions, Frame, FrameRequest, Limits
 class FrameStream:
     """The frames that ``request`` asks for, in display order; a context manager that can be iterated once.
 
-    With ``options.prefetch`` 0 they are decoded in the thread that iterates; with n > 0 one other thread works ahead by at most n
+    With ``options.prefetch`` 0 they are decoded in the thread that iterates; with n > 0 other threads work ahead by at most n
     frames. Frames that are not sampled are decoded but never converted. Raises MediaError on opening a file that is refused, and
     while iterating where not one frame can be decoded or a cap is passed.
 
@@ -113,7 +113,7 @@ class _Here:
 
 
 class _Ahead:
-    """Decodes in another thread: a fan-out with a single consumer."""
+    """Decodes and converts in other threads: a fan-out with a single consumer."""
 
     def __init__(self, path: Path, request: FrameRequest, options: DecodeOptions, limits: Limits) -> None:
         self._fan = FanOut(path, [request], options, limits)
