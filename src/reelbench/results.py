@@ -81,7 +81,7 @@ class AnalyzerResult(_Strict):
     """What one analyzer found in one clip.
 
     ``frames_sampled`` were handed to the analyzer; ``frames_inferred`` of them reached the network (fewer where near-duplicates
-    were filtered).
+    were filtered). ``sampled_s`` are the instants of the former.
     """
 
     analyzer: str
@@ -90,6 +90,7 @@ class AnalyzerResult(_Strict):
     duration_s: Seconds
     frames_sampled: int = Field(default=0, ge=0)
     frames_inferred: int = Field(default=0, ge=0)
+    sampled_s: tuple[Seconds, ...] = ()
     events: tuple[Event, ...] = ()
 
 

@@ -161,6 +161,15 @@ def test_agreement_with_a_reference():
     assert [late.per_clip["clip"][name] for name in AGREEMENT] == pytest.approx([2 / 3, 1.0, 0.5])
 
 
+def test_a_reference_is_only_asked_where_it_looked():
+    held = result(saw("cup", A, end_s=1.0))
+    moving = {"clip": result(saw("cup", A, end_s=0.1))}
+    on_the_grid = quality.agreement(moving, {"clip": held})
+    where_it_looked = quality.agreement(moving, {"clip": held.model_copy(update={"sampled_s": (0.0,)})})
+    assert on_the_grid.overall["agreement_recall"] < 1
+    assert where_it_looked.overall["agreement_recall"] == 1
+
+
 def test_agreement_on_nothing_is_absent_and_disagreement_about_nothing_is_zero():
     empty, full = {"clip": result(saw("cup", A, 0.2))}, {"clip": result(saw("cup", A))}
     both = quality.agreement(empty, empty)

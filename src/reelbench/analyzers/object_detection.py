@@ -126,6 +126,7 @@ class ObjectDetection:
             duration_s=info.duration_s,
             frames_sampled=len(seen.pts_s),
             frames_inferred=len(seen.found),
+            sampled_s=tuple(seen.pts_s),
             events=tuple(events),
         )
 

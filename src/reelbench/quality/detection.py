@@ -8,7 +8,7 @@ from reelbench.corpus.clip import Truth
 from reelbench.errors import ConfigError
 from reelbench.quality.average_precision import average_precision
 from reelbench.quality.base import Scores
-from reelbench.quality.instants import Instant, choose, expected_of, found_at, grid
+from reelbench.quality.instants import Instant, choose, expected_of, found_at, grid, looked_at
 from reelbench.quality.matching import Counts, count
 from reelbench.results import AnalyzerResult
 
@@ -58,8 +58,8 @@ class DetectionQuality:
         return _collect(pooled, outcomes, absent)
 
     def agreement(self, results: Mapping[str, AnalyzerResult], reference: Mapping[str, AnalyzerResult]) -> Scores:
-        """Score the clips that ``reference`` holds, its boxes of at least ``score`` taken for truth, at the middles of all slots of
-        1/``instants_per_s`` seconds. ``absent`` as in `against_truth`."""
+        """Score the clips that ``reference`` holds, its boxes of at least ``score`` taken for truth, at the instants at which the
+        reference looked (`instants.looked_at`). ``absent`` as in `against_truth`."""
         absent = {name: "no result" for name in sorted(reference) if name not in results}
         counts = {
             name: count(self._side_by_side(results[name], reference[name]), self.iou, self.score)
@@ -81,7 +81,7 @@ class DetectionQuality:
         return [Instant(expected_of(frame), found) for frame, found in zip(frames, found_there, strict=True)]
 
     def _side_by_side(self, result: AnalyzerResult, reference: AnalyzerResult) -> list[Instant]:
-        times = grid(reference.duration_s, self.instants_per_s)
+        times = looked_at(reference, self.instants_per_s)
         expected = ([one for one in seen if one.score >= self.score] for seen in found_at(reference, times))
         return [Instant(tuple(a), b) for a, b in zip(expected, found_at(result, times), strict=True)]
 

@@ -1,4 +1,4 @@
-"""Which instants are judged, and what a result says at each. Never a function of how a variant samples."""
+"""Which instants are judged, and what a result says at each. Never a function of how the judged variant samples."""
 
 from __future__ import annotations
 
@@ -48,6 +48,14 @@ def choose(frames: Sequence[TruthFrame], per_s: float) -> list[TruthFrame]:
 def grid(duration_s: float, per_s: float) -> list[float]:
     """The middles of all slots of 1/``per_s`` seconds that begin within the clip; at least one."""
     return [(slot + 0.5) / per_s for slot in range(max(1, ceil(duration_s * per_s - _TINY)))]
+
+
+def looked_at(reference: AnalyzerResult, per_s: float) -> list[float]:
+    """Where a reference may be taken for right: the instants that it was shown, since in between it only holds or interpolates.
+
+    A result that does not say which those were is asked on the grid.
+    """
+    return sorted(reference.sampled_s) or grid(reference.duration_s, per_s)
 
 
 def found_at(result: AnalyzerResult, times: Sequence[float]) -> list[tuple[Seen, ...]]:
