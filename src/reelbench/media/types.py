@@ -57,9 +57,10 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class DecodeOptions:
-    """How to decode. ``skip`` 'nonref' or 'bidir' leaves out frames that no other frame needs: fewer frames exist then, so it is
-    recorded with the run. ``threads`` 0 lets FFmpeg choose. ``prefetch`` 0 decodes in the consumer's own thread; n > 0
-    decodes ahead in a second thread, at most n frames (a fan-out converts in a third). ``deblock`` False leaves out H.264's in-loop filter (faster, blockier)."""
+    """How to decode. ``skip`` 'nonref' or 'bidir' leaves out frames that no other frame needs: fewer frames exist then, so it
+    is recorded with the run. ``threads`` 0 lets FFmpeg choose. ``prefetch`` 0 decodes in the consumer's own thread; n > 0 decodes
+    ahead in a second thread, at most n frames (a fan-out converts in a third). ``deblock`` False leaves out H.264's in-loop
+    filter (faster, blockier)."""
 
     threads: int = 1
     skip: Literal["none", "nonref", "bidir"] = "none"
