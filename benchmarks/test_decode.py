@@ -15,7 +15,6 @@ Clips are synthesised: 720×1280, 30 fps, H.264, a moving photograph-like textur
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -152,26 +151,20 @@ def ten_seconds(folder: Path) -> Path:
     return render(folder / "ten_seconds.mp4", 10)
 
 
-def record(folder: Path, name: str, figures: dict[str, float]) -> None:
-    out = Path(os.environ.get("REELBENCH_BENCH_OUT") or folder) / "decode.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    known = json.loads(out.read_text()) if out.is_file() else {}
-    out.write_text(json.dumps(known | {name: figures}, indent=2) + "\n")
-    print(f"\n{name}: {json.dumps(figures)} -> {out}")
-
-
 @pytest.mark.parametrize(("name", "requests"), [("five_consumers", FIVE), ("six_consumers", SIX)])
-def test_feeding_consumers(name: str, requests: Sequence[FrameRequest], ten_seconds: Path, folder: Path) -> None:
+def test_feeding_consumers(
+    name: str, requests: Sequence[FrameRequest], ten_seconds: Path, record: Callable[..., None]
+) -> None:
     figures = ratios(ten_seconds, requests)
-    record(folder, name, figures | {"limit": LIMITS[name]})
+    record(name, figures | {"limit": LIMITS[name]})
     assert figures["wall_ratio"] <= LIMITS[name]
 
 
-def test_memory_does_not_grow_with_the_clip(ten_seconds: Path, folder: Path) -> None:
+def test_memory_does_not_grow_with_the_clip(ten_seconds: Path, folder: Path, record: Callable[..., None]) -> None:
     five_minutes = repeat(ten_seconds, folder / "five_minutes.mp4", 30)
     assert 299 < probe(five_minutes).duration_s < 301
     short, long = peak_mib(ten_seconds), peak_mib(five_minutes)
-    record(folder, "memory", {"ten_seconds_mib": short, "five_minutes_mib": long, "growth_mib": round(long - short, 1)})
+    record("memory", {"ten_seconds_mib": short, "five_minutes_mib": long, "growth_mib": round(long - short, 1)})
     assert long - short < MAX_GROWTH_MIB
 
 

@@ -9,7 +9,6 @@ the same stream, in interleaved pairs whose order alternates. ``start``: how lon
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -18,7 +17,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Any
 
 import pytest
 
@@ -33,14 +31,6 @@ ROOT = Path(__file__).parents[1]
 PAIRS = int(os.environ.get("REELBENCH_BENCH_PAIRS", "15"))
 
 
-def record(folder: Path, name: str, figures: dict[str, Any]) -> None:
-    out = Path(os.environ.get("REELBENCH_BENCH_OUT") or folder) / "harness.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    known = json.loads(out.read_text()) if out.is_file() else {}
-    out.write_text(json.dumps(known | {name: figures}, indent=2) + "\n")
-    print(f"\n{name}: {json.dumps(figures)} -> {out}")
-
-
 def clocked(work: Callable[[], object]) -> float:
     started = perf_counter()
     work()
@@ -52,7 +42,7 @@ def untimed(phase: str, items: int = 1) -> nullcontext[None]:
 
 
 @pytest.mark.parametrize("variant", ["baseline", "optimized"])
-def test_measuring_costs_next_to_nothing(variant: str, tmp_path: Path) -> None:
+def test_measuring_costs_next_to_nothing(variant: str, record: Callable[..., None]) -> None:
     config, store = compose([f"variant={variant}"]), ModelStore()
     analyzer = instantiate(config.analyzer.constructor)
     store.ensure([*analyzer.weights, "footage/bikes.mp4"])
@@ -80,17 +70,17 @@ def test_measuring_costs_next_to_nothing(variant: str, tmp_path: Path) -> None:
         "max": round(max(ratios), 4),
         "pairs": PAIRS,
     }
-    record(tmp_path, f"overhead_{variant}", figures)
+    record(f"overhead_{variant}", figures)
 
 
 @pytest.mark.parametrize(
     ("name", "command"),
     [("run.py", [str(ROOT / "run.py"), "--help"]), ("reelbench", ["-m", "reelbench", "--help"])],
 )
-def test_help(name: str, command: list[str], tmp_path: Path) -> None:
+def test_help(name: str, command: list[str], record: Callable[..., None]) -> None:
     def started() -> None:
         subprocess.run([sys.executable, *command], check=True, capture_output=True)
 
     started()
     times = [clocked(started) for _ in range(7)]
-    record(tmp_path, f"help_{name}", {"median_s": round(median(times), 3), "min_s": round(min(times), 3)})
+    record(f"help_{name}", {"median_s": round(median(times), 3), "min_s": round(min(times), 3)})

@@ -85,6 +85,9 @@ def _cautions(record: RunRecord) -> list[Notice]:
         found.append(Notice("warn", "No steady state", text))
     queue = record.summary.get("run_queue_share", 0.0)
     if queue >= BUSY_SHARE:
-        text = f"For each second of measured time the worker's threads waited {number(queue)} s for a processor."
-        found.append(Notice("warn", "Busy machine", text))
+        text = (
+            f"For each second of measured time the worker's threads waited {number(queue)} s for a processor: other programs "
+            "had it, or this variant runs more threads than there are processors."
+        )
+        found.append(Notice("warn", "Waiting for a processor", text))
     return found
