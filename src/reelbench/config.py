@@ -186,7 +186,8 @@ def one_line_errors() -> Iterator[None]:
     except MissingMandatoryValue as error:
         raise ConfigError(f"{error.full_key} is not given", f"add {error.full_key}=…") from error
     except OverrideParseException as error:
-        raise ConfigError(f"cannot read '{error.override}': {_short(str(error))}", "settings are key=value") from error
+        hint = """settings are key=value; a value with special characters wants quotes: 'key="~/my clips"'"""
+        raise ConfigError(f"cannot read '{error.override}': {_short(str(error))}", hint) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_short(str(error)), "python run.py --help shows every setting and choice") from error
 

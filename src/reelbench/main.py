@@ -39,7 +39,7 @@ class Outcome:
 
 
 @dataclass
-class Session:
+class Invocation:
     """One command: a single run, or the jobs of a --multirun."""
 
     argv: list[str]
@@ -59,13 +59,13 @@ class Session:
 
 def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit code. Every error that is the user's to mend is one line with a hint."""
-    session = Session(list(argv))
+    invocation = Invocation(list(argv))
     try:
-        _compose_and_run(session)
-        if session.error is not None:
-            raise session.error
-        if session.sweep is not None:
-            _finish_sweep(session)
+        _compose_and_run(invocation)
+        if invocation.error is not None:
+            raise invocation.error
+        if invocation.sweep is not None:
+            _finish_sweep(invocation)
     except ReelBenchError as error:
         _complain(error)
         return error.exit_code
@@ -73,18 +73,18 @@ def main(argv: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except KeyboardInterrupt:
-        if session.sweep is not None and session.outcomes[:-1]:
-            _finish_sweep(session)
+        if invocation.sweep is not None and invocation.outcomes[:-1]:
+            _finish_sweep(invocation)
         print("interrupted: what was measured is kept; the same command goes on from there", file=sys.stderr)  # noqa: T201
         return EXIT_INTERRUPTED
-    return session.exit_code
+    return invocation.exit_code
 
 
-def _compose_and_run(session: Session) -> None:
+def _compose_and_run(invocation: Invocation) -> None:
     import hydra
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises instead of printing and exiting by itself
-    sys.argv = [sys.argv[0], *session.argv]
+    sys.argv = [sys.argv[0], *invocation.argv]
 
     def job(cfg: Any) -> None:
         from hydra.core.hydra_config import HydraConfig
@@ -92,12 +92,12 @@ def _compose_and_run(session: Session) -> None:
 
         hydra_cfg = HydraConfig.get()
         if hydra_cfg.mode == RunMode.MULTIRUN:
-            session.sweep = Path(hydra_cfg.sweep.dir)
-        _job(session, cfg, dict(hydra_cfg.runtime.choices), list(hydra_cfg.overrides.task))
+            invocation.sweep = Path(hydra_cfg.sweep.dir)
+        _job(invocation, cfg, dict(hydra_cfg.runtime.choices), list(hydra_cfg.overrides.task))
 
     application = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)
     if any(
-        word in ("-h", "--help", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i") for word in session.argv
+        word in ("-h", "--help", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i") for word in invocation.argv
     ):
         application()  # only looks at the configuration: errors are Hydra's own business
         return
@@ -107,35 +107,35 @@ def _compose_and_run(session: Session) -> None:
         application()
 
 
-def _job(session: Session, cfg: Any, choices: dict[str, Any], overrides: list[str]) -> None:
+def _job(invocation: Invocation, cfg: Any, choices: dict[str, Any], overrides: list[str]) -> None:
     """One job: measured, written, told. In a sweep an error is kept as its outcome, and the next job goes on."""
     from reelbench.config import from_composed
 
     outcome = Outcome(str(choices["analyzer"]), str(choices["variant"]), EXIT_OK)
-    session.outcomes.append(outcome)
+    invocation.outcomes.append(outcome)
     try:
         config = from_composed(cfg, choices)
-        session.config = config
-        _measure(session, config, overrides, outcome)
+        invocation.config = config
+        _measure(invocation, config, overrides, outcome)
     except ReelBenchError as error:
         outcome.exit_code, outcome.error = error.exit_code, error
-        if session.sweep is None:
-            session.error = error  # raised outside of Hydra, which would print its own line about it
+        if invocation.sweep is None:
+            invocation.error = error  # raised outside of Hydra, which would print its own line about it
         else:
             _complain(error)
 
 
-def _measure(session: Session, config: RunConfig, overrides: list[str], outcome: Outcome) -> None:
+def _measure(invocation: Invocation, config: RunConfig, overrides: list[str], outcome: Outcome) -> None:
     from reelbench.bench.runner import measure
     from reelbench.report.progress import Progress
 
     with Progress() as progress:
-        folder = measure(config, overrides, session.command, progress)
+        folder = measure(config, overrides, invocation.command, progress)
         outcome.folder = folder.path
         _write_page(folder.path, progress)
     outcome.exit_code = _exit_code(folder.record)
-    if session.sweep is None:
-        _tell(session, config)
+    if invocation.sweep is None:
+        _tell(invocation, config)
         _track(config, [folder.path])
 
 
@@ -157,28 +157,30 @@ def _exit_code(record: RunRecord) -> int:
     return EXIT_USAGE if any(clip.status == "refused" for clip in record.clips) else EXIT_OK
 
 
-def _finish_sweep(session: Session) -> None:
+def _finish_sweep(invocation: Invocation) -> None:
     """One table, one page and one parent run for all jobs."""
     from reelbench.report.page import write_comparison_page
     from reelbench.report.rows import Row
 
-    assert session.sweep is not None
-    folders = [outcome.folder for outcome in session.outcomes if outcome.folder is not None]
-    missing = [Row.failed(outcome.variant, outcome.error) for outcome in session.outcomes if outcome.error is not None]
-    page = write_comparison_page(folders, session.sweep / "report.html", missing) if folders else None
-    if session.config is not None:
-        _tell(session, session.config, page)
-        _track(session.config, folders, session.sweep)
+    assert invocation.sweep is not None
+    folders = [outcome.folder for outcome in invocation.outcomes if outcome.folder is not None]
+    missing = [
+        Row.failed(outcome.variant, outcome.error) for outcome in invocation.outcomes if outcome.error is not None
+    ]
+    page = write_comparison_page(folders, invocation.sweep / "report.html", missing) if folders else None
+    if invocation.config is not None:
+        _tell(invocation, invocation.config, page)
+        _track(invocation.config, folders, invocation.sweep)
 
 
-def _tell(session: Session, config: RunConfig, page: Path | None = None) -> None:
+def _tell(invocation: Invocation, config: RunConfig, page: Path | None = None) -> None:
     """Print the table, or the same as JSON, to standard output."""
     from reelbench.bench.run_folder import read_record
     from reelbench.report.rows import Row, as_json
     from reelbench.report.terminal import print_runs
 
     rows: list[RunRecord | Row] = []
-    for outcome in session.outcomes:
+    for outcome in invocation.outcomes:
         if outcome.folder is not None:
             rows.append(Row.of(read_record(outcome.folder), str(outcome.folder / "report.html")))
         elif outcome.error is not None:

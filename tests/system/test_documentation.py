@@ -40,7 +40,7 @@ HEAVY = (
 def blocks(page: Path) -> list[str]:
     """The lines of a page's shell blocks."""
     found = re.findall(r"```(?:bash|sh|console)\n(.*?)```", page.read_text(), re.S)
-    return [line.strip() for block in found for line in block.splitlines()]
+    return [line.strip().removeprefix("$ ") for block in found for line in block.splitlines()]
 
 
 @pytest.mark.parametrize(("analyzer", "variant"), VARIANTS)
