@@ -16,7 +16,7 @@ from reelbench.cli import cli
 from reelbench.config import compose, instantiate
 from reelbench.results import json_schema
 
-from .conftest import ROOT, Run
+from .conftest import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 VARIANTS = sorted(
@@ -107,7 +107,7 @@ def test_help_imports_nothing_heavy(program: str) -> None:
     assert not set(HEAVY) & set(loaded.split())
 
 
-def test_a_wheel_installed_elsewhere_works_from_an_empty_folder(tmp_path: Path, run: Run) -> None:
+def test_a_wheel_installed_elsewhere_works_from_an_empty_folder(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
     subprocess.run(build, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
