@@ -4,8 +4,8 @@ arms back to back in shuffled order, so that a machine whose speed drifts slows 
     python benchmarks/side_by_side.py --out reports/NAME \
         --arm 'baseline: variant=baseline' --arm 'optimized: variant=optimized'
 
-Writes NAME.json (every sample, the environment) and NAME.md (ratios first/arm per clip: median, smallest and largest over the rounds;
-quality of each arm). Ratios are descriptive: no interval, no verdict.
+Writes NAME.json (every sample, the environment) and NAME.md (ratios first/arm per clip: median, smallest and largest over the rounds; how
+many times realtime; the primary metric and every ``--metric``). Ratios are descriptive: no interval, no verdict.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ from reelbench.bench.process import WorkerProcess
 from reelbench.bench.worker import Job
 from reelbench.config import RunConfig, compose, instantiate
 from reelbench.media.safe_probe import probe_safely
+from reelbench.media.types import ClipInfo
 from reelbench.models.store import ModelStore
 from reelbench.paths import write_text
+from reelbench.report.wording import metric as metric_name
 from reelbench.results import AnalyzerResult
 
 Sample = dict[str, Any]
@@ -66,6 +68,7 @@ def main() -> None:
     parser.add_argument("--arm", action="append", required=True, metavar="'NAME: OVERRIDES'")
     parser.add_argument("--corpus", default="demo")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--metric", action="append", default=[], metavar="NAME", help="another column, e.g. cer")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
 
@@ -86,17 +89,26 @@ def main() -> None:
 
     metric = instantiate(arms[0].config.quality)
     truths = {clip.name: clip.truth for clip in clips if clip.truth is not None}
+    opened = {clip.name: info for clip in clips if isinstance(info := infos[clip.path], ClipInfo)}
     first = arms[0]
     untold = {name: result for name, result in first.results.items() if name not in truths}
-    report: dict[str, Any] = {"command": shlex.join(["python", *sys.argv]), "environment": environment(), "arms": {}}
+    report: dict[str, Any] = {
+        "command": shlex.join(["python", *sys.argv]),
+        "environment": environment(),
+        "clip_s": {name: info.duration_s for name, info in opened.items()},
+        "metrics": [metric.primary, *options.metric],
+        "arms": {},
+    }
     for arm in arms:
-        quality = dict(metric.against_truth(arm.results, truths).overall)
-        agreement = dict(metric.agreement(arm.results, untold).overall) if untold else {}
+        meaningless = str(getattr(arm.analyzer, "quality_absent_reason", ""))
+        quality = {} if meaningless else dict(metric.against_truth(arm.results, truths).overall)
+        agreement = dict(metric.agreement(arm.results, untold).overall) if untold and not meaningless else {}
         ratios = {clip: _ratios(first.samples[clip], arm.samples[clip]) for clip in arm.samples}
         report["arms"][arm.name] = {
             "overrides": arm.overrides,
             "evidence": arm.worker.ask("evidence", timeout_s=60),
             "quality": quality,
+            "quality_absent": meaningless,
             "agreement": agreement,
             "ratios": ratios,
             "samples": arm.samples,
@@ -113,40 +125,62 @@ def _ratios(first: list[Sample], arm: list[Sample]) -> list[float]:
 
 
 def _markdown(report: dict[str, Any], arms: list[Arm], rounds: int) -> str:
-    machine = report["environment"]["machine"]
-    code = report["environment"]["code"]
     clips = list(arms[0].samples)
+    metrics = [name for name in report["metrics"] if any(name in found["quality"] for found in report["arms"].values())]
+    agreements = sorted({name for found in report["arms"].values() for name in found["agreement"] if "f1" in name})
+    heads = [
+        *clips,
+        "median",
+        "min–max",
+        "× realtime",
+        *map(metric_name, metrics),
+        *(f"agreement: {metric_name(n)}" for n in agreements),
+    ]
     lines = [
         f"# Side by side against {arms[0].name}",
         "",
         f"    {report['command']}",
         "",
-        f"{machine['cpu']}, {machine['usable_threads']} threads, {machine['memory_gib']} GiB, "
-        f"{machine['distribution']}, "
-        f"Python {report['environment']['python']}, OpenVINO {report['environment']['packages'].get('openvino')}, "
-        f"commit {str(code.get('commit', 'none'))[:10]}{' (dirty)' if code.get('dirty') else ''}; "
-        f"{rounds} rounds after one to warm up.",
+        _environment(report["environment"], rounds),
         "",
-        "Times faster, decoding included: per clip the median over the rounds; the last columns are the median over clips, "
-        "its smallest and largest round, and the quality of the arm.",
+        "Times faster, decoding included: per clip the median over the rounds; then the median over clips, its smallest and "
+        "largest round, and how many seconds of video a second takes (all clips together, median over the rounds); then the quality of the arm.",
         "",
-        "| arm | " + " | ".join(clips) + " | median | min–max | mAP@0.5 | agreement F1 |",
-        "| --- |" + " ---: |" * (len(clips) + 4),
+        *sorted(
+            {f"Quality: {found['quality_absent']}.\n" for found in report["arms"].values() if found["quality_absent"]}
+        ),
+        "| arm | " + " | ".join(heads) + " |",
+        "| --- |" + " ---: |" * len(heads),
     ]
     for arm in arms:
         found = report["arms"][arm.name]
         per_clip = [median(found["ratios"][clip]) for clip in clips]
         by_round = [median(found["ratios"][clip][i] for clip in clips) for i in range(rounds)]
         cells = [f"{value:.2f}" for value in (*per_clip, median(per_clip))]
-        quality = found["quality"].get("map50")
-        agreement = found["agreement"].get("agreement_f1")
-        cells += [
-            f"{min(by_round):.2f}–{max(by_round):.2f}",
-            "–" if quality is None else f"{quality:.3f}",
-            "–" if agreement is None else f"{agreement:.3f}",
+        cells += [f"{min(by_round):.2f}–{max(by_round):.2f}", f"{_realtime(report['clip_s'], arm, rounds):.3g}"]
+        scores = [found["quality"].get(name) for name in metrics] + [
+            found["agreement"].get(name) for name in agreements
         ]
+        cells += ["–" if value is None else f"{value:.3f}" for value in scores]
         lines.append(f"| {arm.name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _environment(found: dict[str, Any], rounds: int) -> str:
+    machine, code = found["machine"], found["code"]
+    dirty = " (dirty)" if code.get("dirty") else ""
+    return (
+        f"{machine['cpu']}, {machine['usable_threads']} threads, {machine['memory_gib']} GiB, {machine['distribution']}, "
+        f"Python {found['python']}, commit {str(code.get('commit', 'none'))[:10]}{dirty}; {rounds} rounds after one to warm up. "
+        "The JSON file beside this one has the versions of all packages."
+    )
+
+
+def _realtime(clip_s: dict[str, float], arm: Arm, rounds: int) -> float:
+    """Seconds of video that the arm analyzes in a second."""
+    whole = sum(clip_s[clip] for clip in arm.samples)
+    spent = [sum(float(samples[i]["total_s"]) for samples in arm.samples.values()) for i in range(rounds)]
+    return median(whole / seconds for seconds in spent)
 
 
 if __name__ == "__main__":
