@@ -4,8 +4,8 @@ arms back to back in shuffled order, so that a machine whose speed drifts slows 
     python benchmarks/side_by_side.py --out reports/NAME \
         --arm 'baseline: variant=baseline' --arm 'optimized: variant=optimized'
 
-Writes NAME.json (every sample, the environment) and NAME.md (ratios first/arm per clip: median, smallest and largest over the rounds; how
-many times realtime; the primary metric and every ``--metric``). Ratios are descriptive: no interval, no verdict.
+Writes NAME.json (every sample, the environment) and NAME.md (ratios first/arm per clip: median, smallest and largest over the rounds;
+how many times realtime; the primary metric and every ``--metric``). Ratios are descriptive: no interval, no verdict.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def _markdown(report: dict[str, Any], arms: list[Arm], rounds: int) -> str:
         _environment(report["environment"], rounds),
         "",
         "Times faster, decoding included: per clip the median over the rounds; then the median over clips, its smallest and "
-        "largest round, and how many seconds of video a second takes (all clips together, median over the rounds); then the quality of the arm.",
+        "largest round, and how many seconds of video it analyzes in a second (all clips, median over the rounds); then quality.",
         "",
         *sorted(
             {f"Quality: {found['quality_absent']}.\n" for found in report["arms"].values() if found["quality_absent"]}

@@ -35,6 +35,8 @@ class AnalyzerNode(BaseModel):
     reference: str
     fallback: str
     description: str = ""
+    upstream: dict[str, str] = Field(default_factory=dict)
+    """Analyzer -> variant whose results are handed to this one where it runs by itself."""
 
     @property
     def constructor(self) -> Node:
@@ -190,10 +192,19 @@ def search_path(config_dir: Path | None) -> list[str]:
     return [f"hydra.searchpath=['file://{folder}']"]
 
 
+_OF_A_VARIANT = ("variant=", "analyzer.", "+analyzer.", "~analyzer.", "media.", "+media.")
+
+
 def other_variant(task_overrides: Sequence[str], variant: str) -> RunConfig:
     """The same run in another variant: what the user set for the requested variant's own network and decoding is left out."""
-    dropped = ("variant=", "analyzer.", "+analyzer.", "~analyzer.", "media.", "+media.")
-    return compose([*(item for item in task_overrides if not item.startswith(dropped)), f"variant={variant}"])
+    return compose([*(item for item in task_overrides if not item.startswith(_OF_A_VARIANT)), f"variant={variant}"])
+
+
+def other_analyzer(task_overrides: Sequence[str], analyzer: str, variant: str) -> RunConfig:
+    """The same clips, measured alike, for another analyzer."""
+    dropped = (*_OF_A_VARIANT, "analyzer=", "quality.", "+quality.")
+    kept = [item for item in task_overrides if not item.startswith(dropped)]
+    return compose([*kept, f"analyzer={analyzer}", f"variant={variant}"])
 
 
 @contextmanager

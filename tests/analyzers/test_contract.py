@@ -102,9 +102,10 @@ def test_no_video_stream_is_refused(subject: Ready, folder: Path) -> None:
         subject.on(sound)
 
 
-def test_no_frames_at_all_is_an_empty_answer(subject: Ready, upright: Path) -> None:
+def test_no_frames_and_nothing_upstream_is_an_empty_answer(subject: Ready, upright: Path) -> None:
     info = subject.on(upright)[1]
-    result = subject.analyzer.analyze(Material("empty", info, StrictPhases(), iter(())))
+    nothing = {name: found.model_copy(update={"events": ()}) for name, found in subject.upstream_on(upright).items()}
+    result = subject.analyzer.analyze(Material("empty", info, StrictPhases(), iter(()), upstream=nothing))
     assert (result.frames_sampled, result.frames_inferred, result.events) == (0, 0, ())
 
 
@@ -129,7 +130,8 @@ def test_silence_is_a_valid_input(subject: Ready, upright: Path) -> None:
         pytest.skip("listens to nothing")
     info = subject.on(upright)[1]
     silence = np.zeros(subject.analyzer.needs.audio.rate, np.float32)
-    _valid(subject, subject.analyzer.analyze(Material("silent", info, StrictPhases(), iter(()), silence)), info)
+    given = subject.upstream_on(upright)
+    _valid(subject, subject.analyzer.analyze(Material("silent", info, StrictPhases(), iter(()), silence, given)), info)
 
 
 def test_times_are_the_container_s_own_at_a_variable_rate(

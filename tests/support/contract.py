@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from reelbench.analyzers.base import Analyzer, Material
@@ -49,10 +50,22 @@ class Ready:
         info = probe(path, self.config.media.limits)
         needs = self.analyzer.needs
         audio = read_audio(path, needs.audio) if needs.audio and info.has_audio else None
+        given = self.upstream_on(path)
         if needs.frames is None:
-            return self.analyzer.analyze(Material(path.stem, info, StrictPhases(), audio=audio)), info
+            return self.analyzer.analyze(Material(path.stem, info, StrictPhases(), iter(()), audio, given)), info
         with FrameStream(path, needs.frames, self.config.media.decode, self.config.media.limits) as frames:
-            return self.analyzer.analyze(Material(path.stem, info, StrictPhases(), iter(frames), audio)), info
+            return self.analyzer.analyze(Material(path.stem, info, StrictPhases(), iter(frames), audio, given)), info
+
+    def upstream_on(self, path: Path) -> dict[str, AnalyzerResult]:
+        """What the analyzers upstream find in the clip; what this one merely likes to have is left out where it cannot run."""
+        found = {}
+        for name, variant in self.config.analyzer.upstream.items():
+            state = build(name, variant)[1].available()
+            if not state.ok and name in self.analyzer.needs.upstream:
+                pytest.skip(f"{name}, upstream, is unavailable here: {state.reason}")
+            if state.ok:
+                found[name] = ready(name, variant).on(path)[0]
+        return found
 
 
 _loaded: dict[tuple[str, ...], Ready] = {}

@@ -7,7 +7,7 @@ needs and is given it. It never opens a video file, downloads, sleeps, prints or
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,10 +24,15 @@ from reelbench.results import AnalyzerResult
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What an analyzer wants to be given for each clip."""
+    """What an analyzer wants to be given for each clip.
+
+    ``upstream``: analyzers whose results it cannot do without; ``upstream_if_any``: those that it takes where they are.
+    """
 
     frames: FrameRequest | None = None
     audio: AudioRequest | None = None
+    upstream: tuple[str, ...] = ()
+    upstream_if_any: tuple[str, ...] = ()
 
 
 class Phases(Protocol):
@@ -41,13 +46,15 @@ class Phases(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What an analyzer is given for one clip. ``frames`` is a stream that can be read once; ``audio`` is mono float32."""
+    """What an analyzer is given for one clip. ``frames`` is a stream that can be read once; ``audio`` is mono float32; ``upstream`` are
+    the results of other analyzers for this clip, by name: all of ``Needs.upstream``, and what there is of ``upstream_if_any``."""
 
     clip: str
     info: ClipInfo
     phases: Phases
     frames: Iterator[Frame] = field(default_factory=lambda: iter(()))
     audio: NDArray[np.float32] | None = None
+    upstream: Mapping[str, AnalyzerResult] = field(default_factory=dict)
 
 
 class WeightsSource(Protocol):

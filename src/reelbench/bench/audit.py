@@ -5,7 +5,7 @@ Both run in the worker, on the analyzer that is being measured.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter, process_time
 from typing import Any
@@ -16,6 +16,7 @@ from reelbench.analyzers.base import Analyzer, Material
 from reelbench.media.audio import read_audio
 from reelbench.media.frames import FrameStream
 from reelbench.media.types import ClipInfo, DecodeOptions, Frame, Limits
+from reelbench.results import AnalyzerResult
 
 PICTURES = 4
 COPIES = 4
@@ -28,18 +29,30 @@ def _no_phases(phase: str, items: int = 1) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def untimed_pass(analyzer: Analyzer, name: str, info: ClipInfo, decode: DecodeOptions, limits: Limits) -> str:
+def untimed_pass(
+    analyzer: Analyzer,
+    name: str,
+    info: ClipInfo,
+    decode: DecodeOptions,
+    limits: Limits,
+    upstream: Mapping[str, AnalyzerResult] = {},
+) -> str:
     """The result, as JSON, of a pass without a timer, a counter or a message: what the timed passes must have found, too."""
     needs = analyzer.needs
     audio = read_audio(info.path, needs.audio, limits) if needs.audio is not None and info.has_audio else None
     if needs.frames is None:
-        return analyzer.analyze(Material(name, info, _no_phases, audio=audio)).model_dump_json()
+        return analyzer.analyze(Material(name, info, _no_phases, audio=audio, upstream=upstream)).model_dump_json()
     with FrameStream(info.path, needs.frames, decode, limits) as stream:
-        return analyzer.analyze(Material(name, info, _no_phases, iter(stream), audio)).model_dump_json()
+        return analyzer.analyze(Material(name, info, _no_phases, iter(stream), audio, upstream)).model_dump_json()
 
 
 def repeated_frames(
-    analyzer: Analyzer, name: str, info: ClipInfo, decode: DecodeOptions, limits: Limits
+    analyzer: Analyzer,
+    name: str,
+    info: ClipInfo,
+    decode: DecodeOptions,
+    limits: Limits,
+    upstream: Mapping[str, AnalyzerResult] = {},
 ) -> dict[str, Any]:
     """Does a repeated frame come cheaper than it should?
 
@@ -55,7 +68,9 @@ def repeated_frames(
     if not pictures:
         return {}
     noise = np.random.default_rng()  # never the same, or it would be remembered, too
-    copies, rounds = _affordable(analyzer, name, info, pictures)
+    copies, rounds = _affordable(
+        analyzer, Material(name, info, _no_phases, _stamped(pictures, pictures), upstream=upstream)
+    )
     wall: dict[str, list[float]] = {"changing": [], "repeated": []}
     cpu: dict[str, list[float]] = {"changing": [], "repeated": []}
     inferred: dict[str, int] = {}
@@ -66,7 +81,7 @@ def repeated_frames(
         for kind, frames in kinds if turn % 2 else reversed(kinds):
             stream = _stamped(frames, pictures)
             started, cpu_started = perf_counter(), process_time()
-            result = analyzer.analyze(Material(name, info, _no_phases, stream))
+            result = analyzer.analyze(Material(name, info, _no_phases, stream, upstream=upstream))
             wall[kind].append(perf_counter() - started)
             cpu[kind].append(process_time() - cpu_started)
             inferred[kind] = result.frames_inferred
@@ -78,10 +93,10 @@ def repeated_frames(
     }
 
 
-def _affordable(analyzer: Analyzer, name: str, info: ClipInfo, pictures: list[Frame]) -> tuple[int, int]:
+def _affordable(analyzer: Analyzer, once: Material) -> tuple[int, int]:
     """Copies and rounds that fit into `BUDGET_S`, at least two and one, after a pass over each picture once."""
     started = perf_counter()
-    analyzer.analyze(Material(name, info, _no_phases, _stamped(pictures, pictures)))
+    analyzer.analyze(once)
     round_s = 2 * COPIES * (perf_counter() - started)
     return (COPIES if round_s <= BUDGET_S else COPIES // 2), max(1, min(ROUNDS, int(BUDGET_S / max(round_s, 1e-9))))
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from time import process_time
 from typing import Any, Protocol, TypeVar
 
-from reelbench.bench.process import Code, WorkerDied, WorkerProcess
+from reelbench.bench.process import Code, WorkerDied, WorkerProcess, clip_message
 from reelbench.bench.records import ClipRecord, Warmup
+from reelbench.bench.reference import Upstream
 from reelbench.bench.run_folder import RunFolder
 from reelbench.bench.stationarity import stationary
 from reelbench.bench.worker import Job
@@ -77,8 +78,10 @@ class LiveRun:
         measure: Measure,
         progress: Progress,
         code: Code | None = None,
+        upstream: Upstream | None = None,
     ) -> None:
         self.folder, self.job, self.code = folder, job, code
+        self._upstream = upstream or {}
         self._measure, self._progress = measure, progress
         self._record = folder.record
         self._worker: WorkerProcess | None = None
@@ -124,9 +127,8 @@ class LiveRun:
     def ask(self, request: str, clip: LiveClip, timeout_s: float) -> Any:
         """An unmeasured request about a clip ('untimed', 'repeated'), to the worker that is up."""
         assert self._worker is not None
-        from dataclasses import asdict
-
-        return self._worker.ask(request, {"name": clip.name, "info": asdict(clip.info)}, timeout_s=timeout_s)
+        message = clip_message(clip.name, clip.info, self._upstream.get(clip.name, {}))
+        return self._worker.ask(request, message, timeout_s=timeout_s)
 
     @property
     def package(self) -> str:
@@ -210,9 +212,9 @@ class LiveRun:
         def report(share: float) -> None:
             told(f"{phase}, {share:.0%}")
 
-        delay_s = self.delays_s.get(clip.name, 0.0)
+        delay_s, upstream = self.delays_s.get(clip.name, 0.0), self._upstream.get(clip.name, {})
         answer: dict[str, Any] = self._timed(
-            lambda: worker.analyze(clip.name, clip.info, self._measure.clip_timeout_s, report, delay_s)
+            lambda: worker.analyze(clip.name, clip.info, self._measure.clip_timeout_s, report, delay_s, upstream)
         )
         return answer
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from time import perf_counter, thread_time, time
 from typing import Any
@@ -13,6 +13,7 @@ from reelbench.bench.timing import PhaseTimer, TimedFrames
 from reelbench.media.audio import read_audio
 from reelbench.media.frames import FrameStream
 from reelbench.media.types import ClipInfo, DecodeOptions, Frame, Limits
+from reelbench.results import AnalyzerResult
 
 PROGRESS_EVERY_S = 0.5
 
@@ -25,6 +26,7 @@ def one_pass(
     limits: Limits,
     progress: Callable[[float], None],
     delay_s: float = 0.0,
+    upstream: Mapping[str, AnalyzerResult] = {},
 ) -> dict[str, Any]:
     """Analyze one clip. ``sample`` is a row of `reelbench.bench.records.SAMPLE_COLUMNS` without its first three columns; ``frames`` are
     (pts_s, step_s) of each sampled frame; ``result`` is JSON. ``progress`` is told now and then which share of the clip is done.
@@ -43,9 +45,9 @@ def one_pass(
             told = _told(iter(stream), info, progress)
             frames = TimedFrames(_delayed(told, delay_s) if delay_s else told, phases)
             frames.waited_s = perf_counter() - started - audio_s  # opening the file
-            result = analyzer.analyze(Material(clip=name, info=info, phases=phases, frames=frames, audio=audio))
+            result = analyzer.analyze(Material(name, info, phases, frames, audio, upstream))
     else:
-        result = analyzer.analyze(Material(clip=name, info=info, phases=phases, audio=audio))
+        result = analyzer.analyze(Material(name, info, phases, audio=audio, upstream=upstream))
     ended = perf_counter()
     usage = meter.stop()
 

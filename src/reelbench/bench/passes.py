@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 from reelbench.bench.live import LiveClip, LiveRun, Progress
+from reelbench.bench.reference import Upstream
 from reelbench.bench.run_folder import RunFolder
 from reelbench.bench.worker import Job
 from reelbench.config import Measure
@@ -15,10 +16,16 @@ class Passes:
     """Measures the clips of a run folder that still want passes."""
 
     def __init__(
-        self, folder: RunFolder, infos: dict[str, ClipInfo], job: Job, measure: Measure, progress: Progress
+        self,
+        folder: RunFolder,
+        infos: dict[str, ClipInfo],
+        job: Job,
+        measure: Measure,
+        progress: Progress,
+        upstream: Upstream | None = None,
     ) -> None:
         self._folder, self._measure, self._progress = folder, measure, progress
-        self._live = LiveRun(folder, infos, job, measure, progress)
+        self._live = LiveRun(folder, infos, job, measure, progress, upstream=upstream)
         self._clips = list(self._live.clips.values())
 
     def run(self) -> None:

@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -21,6 +21,7 @@ from reelbench.bench.worker import Job
 from reelbench.errors import AnalyzerError, MediaError
 from reelbench.media.types import ClipInfo
 from reelbench.paths import store_dir
+from reelbench.results import AnalyzerResult
 
 Progress = Callable[[float], None]
 START_TIMEOUT_S = 120.0
@@ -63,6 +64,15 @@ class Code:
         return str(other) if other.exists() else entry
 
 
+def clip_message(name: str, info: ClipInfo, upstream: Mapping[str, AnalyzerResult]) -> dict[str, Any]:
+    """A clip as a worker is told of it; what lies upstream crosses as JSON."""
+    return {
+        "name": name,
+        "info": asdict(info),
+        "upstream": {name: result.model_dump_json() for name, result in upstream.items()},
+    }
+
+
 class WorkerProcess:
     """One worker. ``process_s``: seconds from asking for the process until Python was up in it. ``package``: the folder of its code."""
 
@@ -98,10 +108,16 @@ class WorkerProcess:
         return self._process.pid
 
     def analyze(
-        self, name: str, info: ClipInfo, timeout_s: float, progress: Progress | None, delay_s: float = 0.0
+        self,
+        name: str,
+        info: ClipInfo,
+        timeout_s: float,
+        progress: Progress | None,
+        delay_s: float = 0.0,
+        upstream: Mapping[str, AnalyzerResult] = {},
     ) -> Any:
         """One measured pass (`reelbench.bench.one_pass`); ``delay_s`` is burnt at each frame."""
-        clip = {"name": name, "info": asdict(info), "delay_s": delay_s}
+        clip = {**clip_message(name, info, upstream), "delay_s": delay_s}
         return self.ask("analyze", clip, timeout_s=timeout_s, progress=progress)
 
     def ask(self, request: str, value: Any = None, *, timeout_s: float, progress: Progress | None = None) -> Any:

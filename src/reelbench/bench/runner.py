@@ -15,7 +15,7 @@ from reelbench.bench.records import QualityRecord
 from reelbench.bench.reference import reference_results
 from reelbench.bench.run_folder import RunFolder
 from reelbench.bench.scoring import add_agreement, against_truth
-from reelbench.bench.setup import Clips, job_of, open_clips, open_folder, preflight, prepare_network
+from reelbench.bench.setup import Clips, job_of, open_clips, open_folder, preflight, prepare_network, upstream_of
 from reelbench.bench.summary import summarize
 from reelbench.config import RunConfig
 from reelbench.errors import AnalyzerError, UnavailableError
@@ -37,7 +37,8 @@ def measure(config: RunConfig, overrides: Sequence[str], command: str, progress:
     try:
         job = job_of(effective, folder.log)
         folder.record.cold_start.prepare_s += prepare_network(job, effective.measure.prepare_timeout_s, progress)
-        Passes(folder, clips.infos, job, effective.measure, progress).run()
+        given = upstream_of(effective, clips, store, overrides, folder.log, progress)
+        Passes(folder, clips.infos, job, effective.measure, progress, given).run()
         folder.record.quality = _quality(effective, folder, clips, store, overrides, progress)
         conclude(folder)
     except KeyboardInterrupt:

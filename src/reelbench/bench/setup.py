@@ -13,6 +13,7 @@ from reelbench.bench.environment import environment
 from reelbench.bench.live import LoadFailed, Progress
 from reelbench.bench.process import Code, WorkerProcess
 from reelbench.bench.records import ClipRecord, RunRecord
+from reelbench.bench.reference import Upstream, upstream_results
 from reelbench.bench.run_folder import RunFolder, find_interrupted, new_run_id
 from reelbench.bench.worker import Job
 from reelbench.config import RunConfig, digest, instantiate, other_variant
@@ -161,3 +162,14 @@ def prepare_network(job: Job, timeout_s: float, progress: Progress, code: Code |
             return float(worker.ask("prepare", timeout_s=timeout_s))
     except AnalyzerError as error:
         raise LoadFailed(f"cannot prepare: {error.message}", f"{job.log} has the details") from error
+
+
+def upstream_of(
+    config: RunConfig, clips: Clips, store: ModelStore, overrides: Sequence[str], log: Path, progress: Progress
+) -> Upstream:
+    """The results that the analyzer is handed for each clip; nothing where it asks for none. Raises what `upstream_results` does."""
+    if not config.analyzer.upstream:
+        return {}
+    progress.stage(f"results of {', '.join(config.analyzer.upstream)}")
+    opened = [clip for clip in clips.clips if clip.name in clips.infos]
+    return upstream_results(config, opened, clips.infos, store, overrides, log)

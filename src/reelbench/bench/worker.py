@@ -158,19 +158,31 @@ class _Worker:
             self._job.limits,
             tell,
             clip.get("delay_s", 0.0),
+            _upstream(clip),
         )
 
     def _untimed(self, clip: dict[str, Any]) -> tuple[str, Any]:
         from reelbench.bench.audit import untimed_pass
 
         info = ClipInfo(**clip["info"])
-        return "untimed", untimed_pass(self._analyzer, clip["name"], info, self._job.decode, self._job.limits)
+        given = _upstream(clip)
+        return "untimed", untimed_pass(self._analyzer, clip["name"], info, self._job.decode, self._job.limits, given)
 
     def _repeated(self, clip: dict[str, Any]) -> tuple[str, Any]:
         from reelbench.bench.audit import repeated_frames
 
         info = ClipInfo(**clip["info"])
-        return "repeated", repeated_frames(self._analyzer, clip["name"], info, self._job.decode, self._job.limits)
+        given = _upstream(clip)
+        return "repeated", repeated_frames(
+            self._analyzer, clip["name"], info, self._job.decode, self._job.limits, given
+        )
+
+
+def _upstream(clip: dict[str, Any]) -> dict[str, Any]:
+    from reelbench.results import AnalyzerResult
+
+    given = clip.get("upstream", {})
+    return {name: AnalyzerResult.model_validate_json(result) for name, result in given.items()}
 
 
 if __name__ == "__main__":

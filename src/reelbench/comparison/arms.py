@@ -18,6 +18,7 @@ from reelbench.bench.setup import (
     preflight,
     prepare_network,
     resume_key,
+    upstream_of,
 )
 from reelbench.comparison.folder import ComparisonFolder
 from reelbench.comparison.records import Arm, ArmName
@@ -95,7 +96,8 @@ def open_arm(
     job = job_of(plan.ready.config, run.log)
     measure = plan.ready.config.measure
     run.record.cold_start.prepare_s += prepare_network(job, measure.prepare_timeout_s, progress, plan.code)
-    return LiveRun(run, clips.infos, job, measure, progress, plan.code)
+    given = upstream_of(plan.ready.config, clips, store, plan.overrides, run.log, progress)
+    return LiveRun(run, clips.infos, job, measure, progress, plan.code, given)
 
 
 def _forget_half_pairs(run: RunFolder, folder: ComparisonFolder) -> None:

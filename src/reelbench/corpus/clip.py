@@ -78,11 +78,68 @@ class TruthWord(_Strict):
 
 
 class TruthMusic(_Strict):
-    """A stretch with a beat."""
+    """A stretch with a beat; ``key`` as 'C major' or 'A minor'."""
 
     start_s: Seconds
     end_s: Seconds
     tempo_bpm: float = Field(gt=0)
+    key: str | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        return _checked_times(self, self.start_s, self.end_s)
+
+
+Point = tuple[float, float]
+
+
+class TruthFace(_Strict):
+    """A face in one frame. ``eyes``: the centres of the irises, first the one further left in the picture. ``age`` in years."""
+
+    box: Box
+    eyes: tuple[Point, Point]
+    open: bool = True
+    looking: bool | None = None
+    age: float | None = Field(default=None, ge=0, le=120)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        return _checked_box(self, self.box)
+
+
+class TruthFaces(_Strict):
+    """All faces at one instant."""
+
+    t_s: Seconds
+    faces: tuple[TruthFace, ...] = ()
+
+
+class TruthMask(_Strict):
+    """The outline of all people at one instant: polygons in pixels of the displayed frame; none says that nobody is there."""
+
+    t_s: Seconds
+    polygons: tuple[tuple[Point, ...], ...] = ()
+
+
+class TruthPalette(_Strict):
+    """The colours of an interval as '#rrggbb' with the share of the picture that each covers, largest first."""
+
+    start_s: Seconds
+    end_s: Seconds
+    colours: tuple[tuple[str, float], ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        return _checked_times(self, self.start_s, self.end_s)
+
+
+class TruthDegradation(_Strict):
+    """An interval whose picture was made worse. ``kind``: 'blur', 'noise', 'blocks', 'dark' or 'bright'; ``level`` 0 is none, 1 the most."""
+
+    start_s: Seconds
+    end_s: Seconds
+    kind: Label
+    level: float = Field(ge=0, le=1)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -94,7 +151,10 @@ class Truth(_Strict):
 
     ``speech`` are the intervals in which somebody speaks (label 'speech'; pauses of 0.2 s and more lie between them); ``sounds`` are
     events (label: 'click', 'whoosh', 'bell', 'applause') and noise beds (label: 'noise'); ``loudness_lufs`` is the programme's
-    integrated loudness (ITU-R BS.1770).
+    integrated loudness (ITU-R BS.1770). ``effects`` are labelled 'fade', 'dissolve', 'flash', 'freeze', 'blur', 'slow_motion',
+    'grayscale' or 'sepia'; ``scenes`` group shots (same label, same scene); ``products`` have a product category for label;
+    ``calls`` are calls to action (label: 'follow', 'like', 'comment', 'share', 'buy', 'link', 'save'; ``text``: the words);
+    ``structure`` has 'hook', 'body' and 'call_to_action'; ``prosody`` spans of speech are labelled 'calm' or 'excited'.
     """
 
     version: int = Field(default=TRUTH_VERSION, ge=1, le=TRUTH_VERSION)
@@ -108,6 +168,16 @@ class Truth(_Strict):
     sounds: tuple[TruthSpan, ...] | None = None
     music: tuple[TruthMusic, ...] | None = None
     loudness_lufs: float | None = None
+    effects: tuple[TruthSpan, ...] | None = None
+    scenes: tuple[TruthSpan, ...] | None = None
+    products: tuple[TruthSpan, ...] | None = None
+    faces: tuple[TruthFaces, ...] | None = None
+    masks: tuple[TruthMask, ...] | None = None
+    palettes: tuple[TruthPalette, ...] | None = None
+    degradations: tuple[TruthDegradation, ...] | None = None
+    calls: tuple[TruthSpan, ...] | None = None
+    structure: tuple[TruthSpan, ...] | None = None
+    prosody: tuple[TruthSpan, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from reelbench.bench.live import LiveClip, LiveRun, Progress, Sample
 from reelbench.bench.run_folder import RunFolder
-from reelbench.bench.setup import Clips, job_of, new_record
+from reelbench.bench.setup import Clips, job_of, new_record, upstream_of
 from reelbench.comparison.arms import ArmPlan
 from reelbench.comparison.folder import ComparisonFolder
 from reelbench.comparison.pairing import ARMS, ArmFailed, Pairing
@@ -156,7 +156,9 @@ class Stretches:
         record.run_id, record.comparison = path.name, path.parent.name
         folder = _LateFolder.create(path.parent, record, path.name)
         config = arm.ready.config
-        return LiveRun(folder, self.clips.infos, job_of(config, folder.log), config.measure, self.progress)
+        given = upstream_of(config, self.clips, ModelStore(), arm.overrides, folder.log, self.progress)
+        job = job_of(config, folder.log)
+        return LiveRun(folder, self.clips.infos, job, config.measure, self.progress, upstream=given)
 
     def _record(self, id_: str, seed: str) -> ComparisonRecord:
         config = self.b.config
