@@ -1,7 +1,7 @@
 """speech_rate: how fast somebody speaks, where the pauses are, and how high the voice is, window by window.
 
-Every technique is one switch of the configuration, so that each can be measured alone: ``voice`` (voice activity), ``pitch``,
-``syllables``, ``resampler`` with ``source_rate``, and ``chunks`` (stretches of the clip heard by several threads).
+Every technique is one switch of the configuration, so that each can be measured alone: ``voice`` (voice activity), ``gate`` (a
+cheaper one before it), ``pitch``, ``syllables``, ``resampler`` with ``source_rate``, and ``chunks`` (stretches of the clip heard by several threads).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from reelbench.analyzers.base import Material, Needs, WeightsSource
+from reelbench.analyzers.speech.gate import Gate
 from reelbench.analyzers.speech.parts import (
     FRAMES_PER_S,
     HOP,
@@ -20,6 +21,7 @@ from reelbench.analyzers.speech.parts import (
     SOXR,
     Frames,
     Package,
+    Part,
     Pitch,
     Sound,
     Syllables,
@@ -42,7 +44,8 @@ class SpeechRate:
 
     ``source_rate``: the rate in Hz at which sound is asked for (FFmpeg decodes, mixes to mono and resamples to it). ``resampler``
     brings it to the 16 kHz that everything works at: 'librosa' (its default, soxr_hq), 'soxr' (its 'LQ': 16 bits, a wider
-    roll-off), or null where ``source_rate`` is 16000 already. ``chunks`` are the arguments of `stretches.Chunking`; null hears the
+    roll-off), or null where ``source_rate`` is 16000 already. ``gate``: ``voice`` and ``pitch`` hear only what it lets through;
+    null lets them hear everything. ``chunks`` are the arguments of `stretches.Chunking`; null hears the
     whole clip in one go and one thread. ``window_s``: one event for so many seconds. ``min_pause_s``: a shorter gap belongs to the
     speech around it; ``min_speech_s``: a shorter sound is none. Raises ConfigError where one of them makes no sense.
     """
@@ -54,6 +57,7 @@ class SpeechRate:
         voice: Voice,
         pitch: Pitch,
         syllables: Syllables,
+        gate: Gate | None = None,
         source_rate: int = RATE,
         resampler: Literal["librosa", "soxr"] | None = None,
         chunks: Mapping[str, Any] | None = None,
@@ -77,8 +81,11 @@ class SpeechRate:
             self._stretches = Stretches(None if chunks is None else Chunking(**chunks))
         except (TypeError, ValueError) as error:
             raise ConfigError(f"analyzer.chunks: {error}") from error
-        self._voice, self._pitch, self._syllables = voice, pitch, syllables
-        self._parts = {"voice": voice, "pitch": pitch, "syllables": syllables}
+        self._voice, self._pitch, self._syllables, self._gate = voice, pitch, syllables, gate
+        self._parts: dict[str, Part] = {"voice": voice, "pitch": pitch, "syllables": syllables}
+        if gate is not None:
+            self._parts["gate"] = gate
+        self._let_through = 1.0
         self._source_rate, self._resampler = source_rate, resampler
         self._window = round(window_s * FRAMES_PER_S)
         self._min_pause_s, self._min_speech_s = min_pause_s, min_speech_s
@@ -106,8 +113,10 @@ class SpeechRate:
             self._convert = _RESAMPLERS[self._resampler][0].load()
         self._stretches.open()
         # Some packages import and compile at their first call: a quarter of a second of silence makes that part of the cold start.
-        _, hz, level = self._hear(self._at_rate(np.zeros(self._source_rate // 4, np.float32)))
-        self._syllables.nuclei(level, hz > 0)
+        silence = self._at_rate(np.zeros(self._source_rate // 4, np.float32))
+        self._hear(silence)
+        self._voice.hear(silence)  # a gate lets no silence through
+        self._syllables.nuclei(self._syllables.hear(silence), self._pitch.hear(silence) > 0)
 
     def analyze(self, material: Material) -> AnalyzerResult:
         """A clip without sound, or with less than one frame (10 ms) of it, has no events; one in which nobody speaks has windows
@@ -117,8 +126,7 @@ class SpeechRate:
 
     def evidence(self) -> Evidence:
         """The versions that are installed, and what the last clip was heard by: the threads are counted as they work."""
-        kinds = {name: type(part).__name__ for name, part in self._parts.items()}
-        providers = getattr(self._voice, "providers", None)
+        kinds = {name: getattr(part, "kind", type(part).__name__) for name, part in self._parts.items()}
         return Evidence(
             engine=" + ".join(dict.fromkeys(one.distribution for one in self._packages())),
             device="CPU",
@@ -131,7 +139,8 @@ class SpeechRate:
                 "resampler": self._resampler or "ffmpeg",
                 "stretches": self._stretches.stretches,
                 "threads": len(self._stretches.threads),
-                **({"providers": providers} if providers else {}),
+                **({"let_through": round(self._let_through, 3)} if self._gate else {}),
+                **getattr(self._voice, "executed", {}),
             },
         )
 
@@ -151,7 +160,8 @@ class SpeechRate:
         if len(sound) < HOP:
             return ()
         with material.phases("infer"):
-            voice, hz, level = self._stretches.hear(sound, self._hear)
+            voice, hz, level, kept = self._stretches.hear(sound, self._hear)
+            self._let_through = float(kept.mean())
         with material.phases("postprocess"):
             pause, least = (round(s * FRAMES_PER_S) for s in (self._min_pause_s, self._min_speech_s))
             speech = intervals(self._voice.decide(voice), hz, pause, least)
@@ -160,7 +170,12 @@ class SpeechRate:
             return tuple(events(heard, self._window, self._min_pause_s))
 
     def _hear(self, sound: Sound) -> tuple[Frames, ...]:
-        return self._voice.hear(sound), self._pitch.hear(sound), self._syllables.hear(sound)
+        level = self._syllables.hear(sound)
+        if self._gate is None:
+            return self._voice.hear(sound), self._pitch.hear(sound), level, np.ones(len(level), np.float32)
+        passed = self._gate.passed(sound)
+        voice = passed.heard_by(self._voice.hear, self._voice.nothing)
+        return voice, passed.heard_by(self._pitch.hear, 0.0), level, passed.kept.astype(np.float32)
 
     def _at_rate(self, audio: Sound) -> Sound:
         if self._resampler is None or self._source_rate == RATE or not len(audio):

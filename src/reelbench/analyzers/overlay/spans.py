@@ -42,7 +42,13 @@ def _groups(tracks: Sequence[Track], merging: Merging) -> list[list[Track]]:
 
 
 def _neighbours(a: Track, b: Track, merging: Merging) -> bool:
-    """Lines of one overlay: there at the same time, of about one height, and next to or below each other."""
+    """Lines of one overlay: they come and go together, are of about one height, and stand next to or below each other.
+
+    Together means in the same frame. What may part two such lines is a reader that misses one of them, in as many samples as a track
+    may miss; so the lines of a list that grows line by line are overlays of their own, however long they then stand together.
+    """
+    if max(abs(a.first - b.first), abs(a.last - b.last)) > merging.gap + 1:
+        return False
     shared = min(a.end_s, b.end_s) - max(a.start_s, b.start_s)
     whole = max(a.end_s, b.end_s) - min(a.start_s, b.start_s)
     if shared < merging.together * whole:

@@ -84,7 +84,9 @@ class Part(Protocol):
 
 
 class Voice(Part, Protocol):
-    """Where somebody speaks."""
+    """Where somebody speaks. ``nothing``: what it would hear in a frame in which nobody does, for frames that it is spared."""
+
+    nothing: float
 
     def hear(self, sound: Sound) -> Frames:
         """What speaks for speech in each frame of a stretch; its meaning is the part's own."""

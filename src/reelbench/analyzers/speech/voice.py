@@ -32,6 +32,7 @@ class EnergyVoice:
 
     packages = (LIBROSA,)
     precision = "fp32"
+    nothing = SILENT_DB
     weights: tuple[str, ...] = ()
 
     def __init__(self, top_db: float = 30.0) -> None:
@@ -57,6 +58,7 @@ class WebRTCVoice:
 
     packages = (WEBRTC,)
     precision = "int16"
+    nothing = 0.0
     weights: tuple[str, ...] = ()
 
     def __init__(self, mode: int = 3) -> None:
@@ -84,27 +86,36 @@ class SileroVoice:
     """Silero's recurrent network on ONNX Runtime, 32 ms at a time, one thread.
 
     Speech begins at a probability of ``threshold`` and lasts until one falls 0.15 below it, as in Silero's own code. Each
-    stretch starts from an empty state.
+    stretch starts from an empty state. ``lanes``: a stretch is cut into up to so many parts of at least two seconds, which go
+    through the network side by side, as one batch; each hears half a second of the part before it first.
     """
 
     packages = (ONNX,)
     precision = "fp32"
-    _BLOCK, _CONTEXT, _STATE = 512, 64, (2, 1, 128)
+    nothing = 0.0
+    _BLOCK, _CONTEXT, _STATE = 512, 64, 128
+    _LEAST, _WARM_UP = 64, 16
+    """Blocks of a lane, and blocks that it hears to get into its state."""
 
-    def __init__(self, model: str = "silero_vad/silero_vad_16k_op15.onnx", threshold: float = 0.5) -> None:
+    def __init__(
+        self, model: str = "silero_vad/silero_vad_16k_op15.onnx", threshold: float = 0.5, lanes: int = 1
+    ) -> None:
         if not 0.15 < threshold < 1:
             raise ConfigError(f"analyzer.voice.threshold is {threshold}", "give a probability between 0.15 and 1")
-        self._model, self._threshold = model, threshold
+        if not 1 <= lanes <= 256:
+            raise ConfigError(f"analyzer.voice.lanes is {lanes}", "give 1 to 256")
+        self._model, self._threshold, self._lanes = model, threshold, lanes
         self._session: Any = None
+        self._widest = 0
 
     @property
     def weights(self) -> tuple[str, ...]:
         return (self._model,)
 
     @property
-    def providers(self) -> list[str]:
-        """What ONNX Runtime executes it with; valid after `load`."""
-        return list(self._session.get_providers())
+    def executed(self) -> dict[str, Any]:
+        """What ONNX Runtime executes it with, and the largest batch that it was given; valid after `load`."""
+        return {"providers": list(self._session.get_providers()), "largest_batch": self._widest}
 
     def load(self, store: WeightsSource) -> None:
         onnxruntime = ONNX.load()
@@ -120,17 +131,22 @@ class SileroVoice:
 
     def hear(self, sound: Sound) -> Frames:
         blocks = -(-len(sound) // self._BLOCK)
-        padded = np.zeros(self._CONTEXT + blocks * self._BLOCK, np.float32)
-        padded[self._CONTEXT : self._CONTEXT + len(sound)] = sound
-        state, rate = np.zeros(self._STATE, np.float32), np.array(RATE, np.int64)
-        likely = np.zeros(blocks, np.float32)
-        for index in range(blocks):
-            at = index * self._BLOCK
-            block = padded[None, at : at + self._CONTEXT + self._BLOCK]
-            output, state = self._session.run(None, {"input": block, "state": state, "sr": rate})
-            likely[index] = output[0, 0]
+        lanes = max(1, min(self._lanes, blocks // self._LEAST))
+        length, warm_up = -(-blocks // lanes), self._WARM_UP if lanes > 1 else 0
+        padded = np.zeros(self._CONTEXT + (warm_up + lanes * length) * self._BLOCK, np.float32)
+        begins = self._CONTEXT + warm_up * self._BLOCK
+        padded[begins : begins + len(sound)] = sound
+        # Row k is block k - warm_up, after the end of the block before it.
+        rows = np.lib.stride_tricks.sliding_window_view(padded, self._CONTEXT + self._BLOCK)[:: self._BLOCK]
+        firsts = np.arange(lanes) * length
+        state, rate = np.zeros((2, lanes, self._STATE), np.float32), np.array(RATE, np.int64)
+        likely = np.zeros((warm_up + length, lanes), np.float32)
+        for step in range(len(likely)):
+            output, state = self._session.run(None, {"input": rows[firsts + step], "state": state, "sr": rate})
+            likely[step] = output[:, 0]
+        self._widest = max(self._widest, lanes)
         middles = np.arange(count(sound)) * HOP + HOP // 2
-        return likely[middles // self._BLOCK]
+        return likely[warm_up:].T.reshape(-1)[middles // self._BLOCK]
 
     def decide(self, heard: Frames) -> Flags:
         """Hysteresis: each frame takes the state of the last frame that was clearly speech or clearly not."""
