@@ -327,3 +327,24 @@ def test_rounding_never_flatters(ratio: float) -> None:
     said = sentence(record("faster", effect(ratio, low, high)))
     figure = float(said.split("at least ")[1].split("×")[0].split(" %")[0])
     assert figure <= (1 / high if "×" in said else 100 * (1 - high)) + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("errors_b", "verdict"),
+    [
+        ([0.20, 0.19, 0.21, 0.20, 0.18], "not worse"),  # less than A's
+        ([0.40, 0.39, 0.41, 0.42, 0.40], "worse"),
+        ([0.10, 0.60, 0.05, 0.50, 0.15], "underpowered"),
+    ],
+)
+def test_another_metric_must_not_get_worse_and_less_of_it_may_be_better(errors_b: list[float], verdict: str) -> None:
+    def both(errors: list[float]) -> QualityRecord:
+        record = scored(SCORES_A)
+        for clip, error in zip(names(5), errors, strict=True):
+            record.per_clip[clip]["cer"] = error
+        return record.model_copy(update={"also": {"cer": "less"}})
+
+    quality = judge_quality(both([0.30, 0.31, 0.29, 0.32, 0.28]), both(errors_b), clips=names(5))
+    assert (quality.of_metric, quality.also["cer"].verdict, quality.verdict) == ("not worse", verdict, verdict)
+    assert quality.also["cer"].mean_a == pytest.approx(0.30)
+    assert quality.also["cer"].low < quality.also["cer"].difference < quality.also["cer"].high

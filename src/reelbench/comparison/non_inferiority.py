@@ -4,7 +4,7 @@ The unit is the clip, not the frame or the box: frames of one clip resemble each
 invent precision (Miller, arXiv 2411.00640, on clustered errors of evaluations). With one difference a clip, the mean of the
 clips and a Student t bound are all that is needed. What this assumes: the clips are independent of each other and stand for the
 videos that matter, and the mean of their differences is about normal. With few clips the latter cannot be checked, hence
-``few``. Metrics count upwards: more is better.
+``few``. More of the primary metric is better; a metric may name others that must not get worse (``also``).
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from math import isfinite, sqrt
 import numpy as np
 
 from reelbench.bench.records import QualityRecord
-from reelbench.comparison.records import ClipQuality, Quality, QualityVerdict
+from reelbench.comparison.records import AlsoJudged, ClipQuality, Quality, QualityVerdict
 from reelbench.errors import InputError
 
 FEW_CLIPS = 20
 CONFIDENCE = 0.95
 _LEAST_CLIPS = 2
+_SEVERITY: tuple[QualityVerdict, ...] = ("not worse", "underpowered", "worse")
 
 
 def judge_quality(
@@ -43,7 +44,7 @@ def judge_quality(
     that is NaN or infinite, naming arm, clip and metric, and for a clip that only one arm has a score for.
     """
     quality = _without_truth(b, identical, clips, least_agreement)
-    scores = _paired(a, b, clips)
+    scores = _paired(a, b, clips, a.primary)
     if scores:
         judged = _against_truth(scores, margin_share)
         if judged["verdict"] == "underpowered" and quality.identical_clips == len(clips) >= _LEAST_CLIPS:
@@ -51,6 +52,7 @@ def judge_quality(
         quality = quality.model_copy(update=judged)
         quality.metric = a.primary
         quality.overall_a, quality.overall_b = a.overall.get(a.primary), b.overall.get(b.primary)
+        _judge_others(quality, a, b, clips, margin_share)
     quality.few = quality.clips < FEW_CLIPS
     if problems := _out_of_bounds(counts, counts_bounds):
         quality.verdict, quality.reason = "worse", "; ".join(problems)
@@ -72,33 +74,57 @@ def one_sided_bounds(values: Collection[float]) -> tuple[float, float]:
     return mean - half, mean + half
 
 
-def _paired(a: QualityRecord, b: QualityRecord, clips: Collection[str]) -> dict[str, ClipQuality]:
-    """Clip -> the primary metric of both arms, for the clips that have one."""
+def _judge_others(
+    quality: Quality, a: QualityRecord, b: QualityRecord, clips: Collection[str], margin_share: float
+) -> None:
+    """The metrics beside the primary one. All must hold, so that none needs a correction for their number (an intersection-union
+    test: Berger & Hsu 1996); the verdict on quality is the worst of them."""
+    for name, better in a.also.items():
+        scores = _paired(a, b, clips, name)
+        if len(scores) < _LEAST_CLIPS:
+            continue
+        sign = 1.0 if better == "more" else -1.0
+        mean_a, mean_b = (float(np.mean([getattr(score, arm) for score in scores.values()])) for arm in ("a", "b"))
+        differences = [score.b - score.a for score in scores.values()]
+        low, high = sorted(sign * bound for bound in one_sided_bounds(differences))
+        margin = margin_share * abs(mean_a)
+        quality.also[name] = AlsoJudged(
+            verdict=_place(low, high, -margin)[0], better="more" if better == "more" else "less", clips=len(scores),
+            mean_a=mean_a, mean_b=mean_b, difference=mean_b - mean_a, margin=margin,
+            low=min(sign * low, sign * high), high=max(sign * low, sign * high),
+        )  # fmt: skip
+    if quality.also:
+        quality.of_metric = quality.verdict
+        quality.verdict = max([quality.verdict, *(one.verdict for one in quality.also.values())], key=_SEVERITY.index)
+
+
+def _paired(a: QualityRecord, b: QualityRecord, clips: Collection[str], metric: str) -> dict[str, ClipQuality]:
+    """Clip -> the metric of both arms, for the clips that have one."""
     if a.primary != b.primary:
         raise InputError(
             f"arm a is judged by '{a.primary}' but arm b by '{b.primary}'", "measure both with the same quality metric"
         )
     paired = {}
     for clip in sorted(clips):
-        score_a, score_b = _score(a, "a", clip), _score(b, "b", clip)
+        score_a, score_b = _score(a, "a", clip, metric), _score(b, "b", clip, metric)
         if score_a is not None and score_b is not None:
             paired[clip] = ClipQuality(a=score_a, b=score_b)
-        elif score_a is not None or score_b is not None:
+        elif (score_a is not None or score_b is not None) and metric == a.primary:
             arm, record = ("a", a) if score_a is None else ("b", b)
-            why = record.absent.get(f"{clip}/{a.primary}") or record.absent.get(clip) or record.absent.get(a.primary)
+            why = record.absent.get(f"{clip}/{metric}") or record.absent.get(clip) or record.absent.get(metric)
             reason = f": {why}" if why else ""
             raise InputError(
-                f"arm {arm} has no {a.primary} on {clip}, the other arm has{reason}",
+                f"arm {arm} has no {metric} on {clip}, the other arm has{reason}",
                 "both arms must be scored on the same clips: measure the clip again or leave it out",
             )
     return paired
 
 
-def _score(record: QualityRecord, arm: str, clip: str) -> float | None:
-    score = record.per_clip.get(clip, {}).get(record.primary)
+def _score(record: QualityRecord, arm: str, clip: str, metric: str) -> float | None:
+    score = record.per_clip.get(clip, {}).get(metric)
     if score is not None and not isfinite(score):
         raise InputError(
-            f"arm {arm}: {record.primary} on {clip} is {score}",
+            f"arm {arm}: {metric} on {clip} is {score}",
             "the metric failed on this clip: its results must be looked at",
         )
     return score

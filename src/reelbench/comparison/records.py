@@ -86,16 +86,34 @@ class ClipQuality(_Model):
     b: float
 
 
+class AlsoJudged(_Model):
+    """Another metric that B must not make worse, judged as the primary one is. ``better``: whether more or less of it is; ``low`` and
+    ``high`` bound the mean over clips of B - A, in the metric's own unit."""
+
+    verdict: QualityVerdict
+    better: Literal["more", "less"]
+    clips: int
+    mean_a: float
+    mean_b: float
+    difference: float
+    low: float | None = None
+    high: float | None = None
+    margin: float
+
+
 class Quality(_Model):
     """The verdict on quality: non-inferiority of B on the same clips, clips as clusters.
 
     ``difference`` is the mean over clips of B - A; ``low`` and ``high`` are its one-sided 95 % bounds. 'not worse': ``low`` lies at or
     above -``margin``; 'worse': ``high`` lies below -``margin``, or the counts are out of bounds; else 'underpowered'. ``few`` is said
     aloud: fewer than 20 clips were judged. ``agreement`` (F1 or the like of B with A on clips without truth) is reported beside it.
-    ``overall_a`` and ``overall_b`` are the metric over all clips together, as the run's own table shows it.
+    ``overall_a`` and ``overall_b`` are the metric over all clips together, as the run's own table shows it. Where ``also`` holds other
+    metrics, ``verdict`` is the worst of all, and ``of_metric`` that of the primary one alone.
     """
 
     verdict: QualityVerdict
+    of_metric: QualityVerdict | None = None
+    also: dict[str, AlsoJudged] = Field(default_factory=dict)
     reason: str = ""
     metric: str = ""
     clips: int = 0

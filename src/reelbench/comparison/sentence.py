@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from math import ceil, floor
 
-from reelbench.comparison.records import ComparisonRecord, Effect, Quality, Speed
+from reelbench.comparison.records import AlsoJudged, ComparisonRecord, Effect, Quality, Speed
 from reelbench.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_OK, EXIT_REGRESSION
 
 _SMALL = (0.67, 1.5)
@@ -113,6 +113,23 @@ def _signed(effect: Effect) -> tuple[str, str]:
 
 
 def _quality(quality: Quality, metric_name: str) -> str:
+    """The primary metric, then the others, each with its own verdict."""
+    if not quality.also or quality.of_metric is None:
+        return _primary(quality, metric_name)
+    primary = _primary(quality.model_copy(update={"verdict": quality.of_metric}), metric_name)
+    return "; ".join([primary, *(f"{name} {also(one)}" for name, one in quality.also.items())])
+
+
+def also(one: AlsoJudged) -> str:
+    """Another metric in a few words: 'not worse: 0.31 to 0.05, bound −0.1'. The bound is the one that the verdict rests on."""
+    bad = one.high if one.better == "less" else one.low
+    good = one.low if one.better == "less" else one.high
+    bound = good if one.verdict == "worse" else bad
+    span = "" if bound is None else f", {'at best' if one.verdict == 'worse' else 'bound'} {_minus(f'{bound:.3f}')}"
+    return f"{one.verdict}: {one.mean_a:.3g} to {one.mean_b:.3g}{span}"
+
+
+def _primary(quality: Quality, metric_name: str) -> str:
     name = metric_name or quality.metric or "quality"
     if quality.difference is None:
         return f"quality {quality.verdict}: {quality.reason}{_few(quality)}"

@@ -134,7 +134,7 @@ class TruthPalette(_Strict):
 
 
 class TruthDegradation(_Strict):
-    """An interval whose picture was made worse. ``kind``: 'blur', 'noise', 'blocks', 'dark' or 'bright'; ``level`` from 0 (none) to 1."""
+    """An interval whose picture was made worse. ``kind``: 'blur', 'noise', 'blocks', 'dark' or 'bright'; ``level`` 0 … 1."""
 
     start_s: Seconds
     end_s: Seconds

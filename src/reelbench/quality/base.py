@@ -47,7 +47,9 @@ class Metric(Protocol):
     """Named by ``quality._target_`` in ``conf/analyzer/<name>.yaml``."""
 
     primary: str
-    """The metric that gates and tables show, e.g. 'map50'."""
+    """The metric that gates and tables show, e.g. 'map50'; more of it is better.
+
+    A metric may have ``also: Mapping[str, 'more' | 'less']``: others that must not get worse, and of which more or less is better."""
 
     def against_truth(self, results: Mapping[str, AnalyzerResult], truths: Mapping[str, Truth]) -> Scores:
         """Score the clips that ``truths`` holds. A clip in ``truths`` without a result is not scored and is named in ``absent``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,7 @@ class SpeechQuality:
 
     primary = "rate_score"
     primary_name = "syllable rate score"
+    also: ClassVar[dict[str, str]] = {"vad_f1": "more"}
 
     def against_truth(self, results: Mapping[str, AnalyzerResult], truths: Mapping[str, Truth]) -> Scores:
         """Score the clips that ``truths`` holds; ``overall`` pools all their windows and frames. Keys of ``absent``: a clip that was

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from reelbench.corpus.clip import Truth
 from reelbench.errors import ConfigError
@@ -53,6 +54,7 @@ class TextQuality:
 
     primary = "event_f1"
     primary_name = "event F1"
+    also: ClassVar[dict[str, str]] = {"cer": "less"}
 
     def __init__(self, similarity: float = 0.8, overlap: float = 0.5) -> None:
         for name, value in (("similarity", similarity), ("overlap", overlap)):

@@ -10,6 +10,7 @@ from reelbench.comparison.records import ComparisonRecord, Effect
 from reelbench.report.ab_wording import (
     EXIT_WORDS,
     ArmFigures,
+    also,
     arm_figures,
     calibration_line,
     change,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+_QUALITY_STYLES = {"worse": "bold red", "underpowered": "yellow"}
 _STYLES = {"good": "bold green", "warn": "bold yellow", "bad": "bold red"}
 _NAME_WIDTH = 14
 
@@ -149,7 +151,7 @@ def _quality(record: ComparisonRecord) -> list[tuple[str, str, str]]:
     quality = record.quality
     if quality is None:
         return [("quality", "not judged", "")]
-    style = {"worse": "bold red", "underpowered": "yellow"}.get(quality.verdict, "")
+    style = _QUALITY_STYLES.get(quality.verdict, "")
     parts: list[str] = [quality.verdict]
     if quality.difference is not None:
         parts.append(f"{metric(quality.metric)} {points(quality.difference)} points")
@@ -158,6 +160,9 @@ def _quality(record: ComparisonRecord) -> list[tuple[str, str, str]]:
         parts.append(f"{metric(quality.agreement_metric)} with A {score(quality.agreement)}")
     clips = f"{quality.clips} clip{'' if quality.clips == 1 else 's'}{' (few)' if quality.few else ''}"
     lines = [("quality", "; ".join([*parts, clips]), style)]
+    lines += [
+        ("", f"{metric(name)} {also(one)}", _QUALITY_STYLES.get(one.verdict, "")) for name, one in quality.also.items()
+    ]
     falls = sorted(quality.per_clip.items(), key=lambda item: item[1].b - item[1].a)
     limit = -(quality.margin or 0.0)
     worst = [f"{clip} {points(found.b - found.a)}" for clip, found in falls[:3] if found.b - found.a < limit]

@@ -9,6 +9,7 @@ from math import ceil, floor
 from typing import Literal
 
 from reelbench.comparison.records import Arm, Calibrated, ComparisonRecord, Effect, Quality
+from reelbench.comparison.sentence import also as also
 from reelbench.report import wording
 from reelbench.report.run_data import RunData
 

@@ -23,6 +23,8 @@ _METRICS = {
     "false_positives_per_min": "false positives/min",
 }
 
+_INITIALS = {"bpm", "cer", "f1", "iou", "lufs", "mae", "vad", "wer"}
+
 STATUS_WORDS = {
     "finished": "every clip was measured or refused",
     "failed": "the analyzer failed on some clip",
@@ -89,7 +91,8 @@ def moment(iso: str) -> str:
 
 
 def metric(name: str) -> str:
-    return _METRICS.get(name, name.replace("_", " "))
+    """The field's way of writing a metric's name."""
+    return _METRICS.get(name) or " ".join(word.upper() if word in _INITIALS else word for word in name.split("_"))
 
 
 def main_quality(quality: QualityRecord) -> tuple[str, float] | None:
