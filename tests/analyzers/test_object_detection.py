@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from reelbench.analyzers.base import Material
+from reelbench.analyzers.detection.agreement import agreement
+from reelbench.analyzers.detection.calibration import LEAST_CONTRAST, CalibrationSet
 from reelbench.analyzers.detection.coco import INDEX_BY_CATEGORY, NAMES
 from reelbench.analyzers.detection.heads import Detections
 from reelbench.analyzers.detection.ssd import SSDRawHead, anchors, select
@@ -22,9 +24,10 @@ from reelbench.analyzers.detection.tracks import Merging, associate, merge, over
 from reelbench.analyzers.object_detection import ObjectDetection
 from reelbench.engines.base import Availability, Evidence, Tensors
 from reelbench.errors import ConfigError
-from reelbench.media.types import ClipInfo, Frame, Image
+from reelbench.media.types import ClipInfo, Frame, FrameRequest, Image, Sampling
 from reelbench.models.store import ModelStore
 from reelbench.results import AnalyzerResult, Event
+from support.clips import make_clip
 from support.contract import ready
 
 CAT, DOG = NAMES.index("cat"), NAMES.index("dog")
@@ -90,6 +93,63 @@ def test_raw_predictors_are_decoded_and_suppressed_within_each_category() -> Non
     assert found.labels.tolist() == [CAT, DOG]
     assert found.scores == pytest.approx(1 / (1 + np.exp([-2.0, -1.0])), abs=1e-6)
     assert found.boxes[0] == pytest.approx([0.55 - 0.175, 0.55, 0.55 + 0.175, 1.0], abs=1e-5)
+
+
+# What calibration goes by
+
+
+def test_agreement_weighs_what_was_lost_invented_renamed_or_moved() -> None:
+    cat, dog = (CAT, 0.8, (0.0, 0.0, 0.4, 0.4)), (DOG, 0.4, (0.5, 0.5, 1.0, 1.0))
+    both = _seen(cat, dog)
+    assert agreement(both, both) == pytest.approx(1.0) and agreement(Detections(), Detections()) == 1.0
+    assert agreement(both, Detections()) == agreement(_seen(cat), _seen((DOG, *cat[1:]))) == 0.0
+    assert agreement(both, _seen(cat)) == pytest.approx(2 * 0.8 / (1.2 + 0.8))
+    assert agreement(_seen(cat), both) == pytest.approx(agreement(both, _seen(cat)))
+    assert agreement(_seen(cat), _seen((CAT, 0.6, cat[2]))) == pytest.approx(2 * 0.6 / 1.4)
+    shifted = agreement(_seen(cat), _seen((CAT, 0.8, (0.0, 0.0, 0.4, 0.3))))
+    assert shifted == pytest.approx(0.75)
+
+
+def test_each_thing_is_paired_once() -> None:
+    near = (CAT, 0.5, (0.0, 0.0, 0.4, 0.36))
+    one, two = _seen((CAT, 0.5, (0.0, 0.0, 0.4, 0.4))), _seen((CAT, 0.5, (0.0, 0.0, 0.4, 0.4)), near)
+    assert agreement(one, two) == pytest.approx(2 / 3)
+    assert agreement(two, two) == pytest.approx(1.0)
+
+
+def _film(path: Path) -> Path:
+    """Black for half a second, then six shots of half a second that stand still."""
+    shots = [np.full((120, 160, 3), 40 + 20 * at, np.uint8) for at in range(6)]
+    for shot in shots:
+        shot[:60] += 80
+    black = np.zeros((120, 160, 3), np.uint8)
+    return make_clip(path, frames=105, size=(160, 120), picture=lambda at: black if at < 15 else shots[(at - 15) // 15])
+
+
+def test_calibration_frames_are_spread_over_the_shots_without_fades_and_repetitions(tmp_path: Path) -> None:
+    class Store:
+        def path(self, artifact: str) -> Path:
+            return tmp_path / artifact
+
+    _film(tmp_path / "film.mp4")
+    request = FrameRequest(Sampling(every=1), (64, 64))
+
+    def images(**options: Any) -> list[Image]:
+        return CalibrationSet(clips=["film.mp4"], every=3, crops=0, **options).images(Store(), request)  # type: ignore[arg-type]
+
+    first, spread = images(frames=3), images(frames=3, distinct=4.0)
+    assert len(first) == 3 and max(image.max() for image in first) < 20
+    assert [round(float(image.mean())) for image in spread] == sorted({round(float(image.mean())) for image in spread})
+    assert len(spread) == 3 and min(image.std() for image in spread) >= LEAST_CONTRAST
+    assert len(images(frames=99, distinct=4.0)) == 6
+    assert len(images(frames=99, distinct=4.0, span_s=[1.0, 2.4])) == 3
+
+
+def test_what_names_a_set_of_pictures_holds_every_option() -> None:
+    ways: list[dict[str, Any]] = [{}, {"distinct": 4.0}, {"span_s": [0, 2]}, {"seed": 1}, {"frames": 7}]
+    assert len({str(CalibrationSet(clips=["a"], **way)) for way in ways}) == len(ways)
+    with pytest.raises(ConfigError, match="span_s"):
+        CalibrationSet(span_s=[3, 1])
 
 
 # The flow: an engine that sees only grey levels
@@ -258,7 +318,7 @@ _boxes = st.tuples(*(st.integers(0, 8) for _ in range(4))).map(
 _things = st.lists(st.tuples(st.sampled_from([CAT, DOG]), st.floats(0.2, 1.0), _boxes), max_size=4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(_things, max_size=6), st.integers(0, 2))
 def test_every_detection_is_in_exactly_one_track_and_no_track_has_two_of_one_sample(samples: Any, gap: int) -> None:
     found = [_seen(*things) for things in samples]

@@ -134,7 +134,7 @@ ratio_lists = st.lists(st.floats(0.2, 5.0), min_size=1, max_size=30)
 rules = st.builds(Rule, delta=st.sampled_from([0.0, 0.03, 0.2]), comparisons=st.integers(1, 4))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ratios=ratio_lists, rule=rules, clips=st.integers(1, 4))
 def test_swapping_the_arms_mirrors_the_verdict(ratios: list[float], rule: Rule, clips: int) -> None:
     pairs = make_pairs(ratios, clips)
@@ -151,7 +151,7 @@ def test_swapping_the_arms_mirrors_the_verdict(ratios: list[float], rule: Rule, 
     assert (other.minimum_detectable, other.pairs_needed) == (pytest.approx(one.minimum_detectable), one.pairs_needed)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10**6), ratio=st.floats(0.5, 2), rule=rules, scale=st.floats(1e-4, 1e4))
 def test_the_unit_of_time_changes_nothing(seed: int, ratio: float, rule: Rule, scale: float) -> None:
     pairs = make_pairs(noisy(ratio, spread=0.03, seed=seed), clips=3)

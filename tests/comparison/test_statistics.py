@@ -51,7 +51,7 @@ def test_too_few_values_bound_nothing() -> None:
         assert s.signed_rank_cut(fewest, alpha) >= 0 > s.signed_rank_cut(fewest - 1, alpha)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 50), shift=st.floats(-0.5, 0.5))
 def test_exact_p_agrees_with_scipy(seed: int, n: int, shift: float) -> None:
     d = np.random.default_rng(seed).normal(0.1, 1, n)
@@ -78,7 +78,7 @@ def test_beyond_the_exact_range_the_approximation_meets_the_exact() -> None:
     assert low < s.hodges_lehmann(d) < high
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10**6), n=st.integers(7, 30))
 def test_the_interval_holds_the_shifts_that_the_test_does_not_reject(seed: int, n: int) -> None:
     d = np.random.default_rng(seed).normal(0, 1, n)
@@ -87,7 +87,7 @@ def test_the_interval_holds_the_shifts_that_the_test_does_not_reject(seed: int, 
     assert s.wilcoxon_p(d, high + 1e-9) <= 0.05 < s.wilcoxon_p(d, high - 1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(d=logs, alpha=st.sampled_from([0.05, 0.0158, 0.2]))
 def test_negated_values_mirror_everything_to_the_last_bit(d: list[float], alpha: float) -> None:
     negated = [-value for value in d]

@@ -136,7 +136,7 @@ trees = st.recursive(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(change=st.dictionaries(keys, trees, max_size=4), entry=st.dictionaries(keys, trees, max_size=4))
 def test_whatever_stands_in_the_file_is_a_catalog_or_a_config_error(
     tmp_path: Path, change: dict[str, Any], entry: dict[str, Any]

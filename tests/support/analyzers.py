@@ -6,7 +6,7 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reelbench.analyzers.base import Material, Needs, WeightsSource
@@ -89,6 +89,35 @@ class Brightness:
 
     def evidence(self) -> Evidence:
         return Evidence("numpy", "CPU", "fp32", "test", contradiction=self._contradiction)
+
+    def close(self) -> None:
+        pass
+
+
+class Echo:
+    """Looks and listens to nothing: its events are those of ``needed`` (asked for as upstream) and ``welcome`` (upstream if any)."""
+
+    weights: tuple[str, ...] = ()
+    step = 1
+
+    def __init__(self, needed: Sequence[str] = (), welcome: Sequence[str] = ()) -> None:
+        self.needs = Needs(upstream=tuple(needed), upstream_if_any=tuple(welcome))
+
+    def available(self) -> Availability:
+        return Availability(True)
+
+    def prepare(self, store: WeightsSource) -> None:
+        pass
+
+    def load(self, store: WeightsSource) -> None:
+        pass
+
+    def analyze(self, material: Material) -> AnalyzerResult:
+        events = tuple(event for result in material.upstream.values() for event in result.events)
+        return AnalyzerResult(analyzer="echo", clip=material.clip, duration_s=material.info.duration_s, events=events)
+
+    def evidence(self) -> Evidence:
+        return Evidence("python", "CPU", "fp32", "test")
 
     def close(self) -> None:
         pass
