@@ -1,0 +1,1 @@
+"""What is seen in colours: palettes and the words for them."""

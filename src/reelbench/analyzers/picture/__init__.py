@@ -1,0 +1,1 @@
+"""What a picture is worth by itself, without a reference."""
