@@ -1,0 +1,1 @@
+"""Calls to action in what is said and shown."""
