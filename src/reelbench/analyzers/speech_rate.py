@@ -1,7 +1,8 @@
 """speech_rate: how fast somebody speaks, where the pauses are, and how high the voice is, window by window.
 
 Every technique is one switch of the configuration, so that each can be measured alone: ``voice`` (voice activity), ``gate`` (a
-cheaper one before it), ``pitch``, ``syllables``, ``resampler`` with ``source_rate``, and ``chunks`` (stretches of the clip heard by several threads).
+cheaper one before it), ``pitch``, ``syllables``, ``resampler`` with ``source_rate``, and ``chunks`` (stretches of the clip heard by
+several threads).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from reelbench.analyzers.base import Material, Needs, WeightsSource
-from reelbench.analyzers.speech.gate import Gate
+from reelbench.analyzers.speech.gate import Gate, heard_where
 from reelbench.analyzers.speech.parts import (
     FRAMES_PER_S,
     HOP,
@@ -29,7 +30,7 @@ from reelbench.analyzers.speech.parts import (
     installed,
 )
 from reelbench.analyzers.speech.stretches import Chunking, Stretches
-from reelbench.analyzers.speech.windows import Heard, events, flags_of, intervals
+from reelbench.analyzers.speech.windows import WORD, Heard, events, flags_of, intervals
 from reelbench.engines.base import Availability, Evidence
 from reelbench.errors import ConfigError
 from reelbench.media.types import AudioRequest
@@ -45,7 +46,8 @@ class SpeechRate:
     ``source_rate``: the rate in Hz at which sound is asked for (FFmpeg decodes, mixes to mono and resamples to it). ``resampler``
     brings it to the 16 kHz that everything works at: 'librosa' (its default, soxr_hq), 'soxr' (its 'LQ': 16 bits, a wider
     roll-off), or null where ``source_rate`` is 16000 already. ``gate``: ``voice`` and ``pitch`` hear only what it lets through;
-    null lets them hear everything. ``chunks`` are the arguments of `stretches.Chunking`; null hears the
+    null lets them hear everything. ``words_from``: the analyzer whose
+    events 'word' are the words that are counted; null counts none. ``chunks`` are the arguments of `stretches.Chunking`; null hears the
     whole clip in one go and one thread. ``window_s``: one event for so many seconds. ``min_pause_s``: a shorter gap belongs to the
     speech around it; ``min_speech_s``: a shorter sound is none. Raises ConfigError where one of them makes no sense.
     """
@@ -61,6 +63,7 @@ class SpeechRate:
         source_rate: int = RATE,
         resampler: Literal["librosa", "soxr"] | None = None,
         chunks: Mapping[str, Any] | None = None,
+        words_from: str | None = None,
         window_s: float = 5.0,
         min_pause_s: float = 0.2,
         min_speech_s: float = 0.1,
@@ -86,7 +89,7 @@ class SpeechRate:
         if gate is not None:
             self._parts["gate"] = gate
         self._let_through = 1.0
-        self._source_rate, self._resampler = source_rate, resampler
+        self._source_rate, self._resampler, self._words_from = source_rate, resampler, words_from
         self._window = round(window_s * FRAMES_PER_S)
         self._min_pause_s, self._min_speech_s = min_pause_s, min_speech_s
         self._convert: Any = None
@@ -94,7 +97,7 @@ class SpeechRate:
 
     @property
     def needs(self) -> Needs:
-        return Needs(audio=AudioRequest(self._source_rate))
+        return Needs(audio=AudioRequest(self._source_rate), upstream=(self._words_from,) if self._words_from else ())
 
     @property
     def step(self) -> int:
@@ -114,9 +117,11 @@ class SpeechRate:
         self._stretches.open()
         # Some packages import and compile at their first call: a quarter of a second of silence makes that part of the cold start.
         silence = self._at_rate(np.zeros(self._source_rate // 4, np.float32))
-        self._hear(silence)
-        self._voice.hear(silence)  # a gate lets no silence through
-        self._syllables.nuclei(self._syllables.hear(silence), self._pitch.hear(silence) > 0)
+        _, hz, level, _ = self._hear(silence)
+        self._syllables.nuclei(level, hz > 0)
+        if self._gate is not None:  # which lets no silence through
+            self._voice.hear(silence)
+            self._pitch.hear(silence)
 
     def analyze(self, material: Material) -> AnalyzerResult:
         """A clip without sound, or with less than one frame (10 ms) of it, has no events; one in which nobody speaks has windows
@@ -166,16 +171,21 @@ class SpeechRate:
             pause, least = (round(s * FRAMES_PER_S) for s in (self._min_pause_s, self._min_speech_s))
             speech = intervals(self._voice.decide(voice), hz, pause, least)
             voiced = flags_of(speech, len(hz)) & (hz > 0)
-            heard = Heard(speech, hz, self._syllables.nuclei(level, voiced))
+            heard = Heard(speech, hz, self._syllables.nuclei(level, voiced), self._words(material))
             return tuple(events(heard, self._window, self._min_pause_s))
+
+    def _words(self, material: Material) -> list[tuple[float, float]] | None:
+        """Start and end of each word in seconds; None without a transcript."""
+        if self._words_from is None:
+            return None
+        said = material.upstream[self._words_from].events
+        return [(event.start_s, event.end_s) for event in said if event.label == WORD]
 
     def _hear(self, sound: Sound) -> tuple[Frames, ...]:
         level = self._syllables.hear(sound)
-        if self._gate is None:
-            return self._voice.hear(sound), self._pitch.hear(sound), level, np.ones(len(level), np.float32)
-        passed = self._gate.passed(sound)
-        voice = passed.heard_by(self._voice.hear, self._voice.nothing)
-        return voice, passed.heard_by(self._pitch.hear, 0.0), level, passed.kept.astype(np.float32)
+        passed = np.ones(len(level), bool) if self._gate is None else self._gate.passed(sound)
+        voice = heard_where(passed, sound, self._voice.hear, self._voice.nothing)
+        return voice, heard_where(passed, sound, self._pitch.hear, 0.0), level, passed.astype(np.float32)
 
     def _at_rate(self, audio: Sound) -> Sound:
         if self._resampler is None or self._source_rate == RATE or not len(audio):

@@ -14,6 +14,8 @@ from reelbench.results import Event
 
 SPEECH, WINDOW = "speech", "speech_rate"
 """The labels of the events."""
+WORD = "word"
+"""The label of a word in a transcript."""
 Interval = tuple[int, int]
 """First frame, and the one after the last."""
 _LEAST_VOICED = 0.3
@@ -22,11 +24,13 @@ _LEAST_VOICED = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A whole clip: its speech as intervals, its pitch in Hz for each frame (0: not voiced), the frames of its syllables."""
+    """A whole clip: its speech as intervals, its pitch in Hz for each frame (0: not voiced), the frames of its syllables, and start and
+    end of its words in seconds (None: there is no transcript)."""
 
     speech: list[Interval]
     hz: Frames
     nuclei: NDArray[np.int64]
+    words: list[tuple[float, float]] | None = None
 
 
 def runs(flags: Flags) -> list[Interval]:
@@ -100,7 +104,14 @@ def _figures(heard: Heard, spoken: Flags, pauses: list[Interval], first: int, la
         "pauses": sum(1 for start, _ in pauses if first <= start < last),
         "pause_s": _seconds(sum(silent)),
     }
-    absent = {"words_per_min": "there is no transcript upstream"}
+    absent: dict[str, str] = {}
+    if heard.words is None:
+        absent["words_per_min"] = "there is no transcript upstream"
+    else:
+        # A word belongs to the window that its middle lies in, so that each counts once.
+        middles = [(start + end) / 2 * FRAMES_PER_S for start, end in heard.words]
+        words = sum(first <= middle < last for middle in middles)
+        found["words_per_min"] = round(60 * words / _seconds(last - first), 1)
     if speech:
         found["articulation_rate"] = round(syllables / _seconds(speech), 3)
         found["voiced_share"] = round(len(voiced) / speech, 3)
