@@ -365,7 +365,7 @@ def test_the_cut_graph_answers_as_the_whole_one_does_in_opencv(images: list[Imag
             assert any(np.allclose(other.box, event.box, atol=1.0) for other in twins), event
 
 
-@pytest.mark.parametrize("variant", ["openvino_int8", "optimized"])
+@pytest.mark.parametrize("variant", ["openvino_int8", "openvino_int8_careful", "optimized"])
 def test_a_bus_stays_a_bus_in_int8(variant: str, images: list[Image]) -> None:
     """Calibrated carelessly, INT8 makes an aeroplane of it. What either sees clearly, the other sees in the same place."""
     exact, quantized = _found("openvino_fp32", images), _found(variant, images)

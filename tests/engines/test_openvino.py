@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from reelbench.engines.base import Tensors
 from reelbench.engines.capabilities import Pipelined, Prepares
 from reelbench.engines.openvino import OpenVINO, OpenVINOAsync
+from reelbench.engines.openvino_quantize import last_convolutions
 from reelbench.errors import AnalyzerError, ConfigError
 
 WEIGHTS = np.array([[1, 0, -1], [0.5, 2, 0]], np.float32)
@@ -161,7 +163,110 @@ def test_a_batch_of_the_wrong_size_is_refused(tiny: Path) -> None:
             engine.infer(images)
 
 
-@pytest.mark.parametrize("options", [{"precision": "int4"}, {"quantization": {"presets": "x"}}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"precision": "int4"},
+        {"quantization": {"presets": "x"}},
+        {"quantization": {"preset": "x"}},
+        {"quantization": {"accuracy": {"max_drop": 0}}},
+        {"quantization": {"accuracy": {"drop": 0.1}}},
+    ],
+)
 def test_a_wrong_option_is_one_line(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="engine"):
         OpenVINO(NETWORK, **options)
+
+
+# INT8 that keeps what matters
+
+
+class Judging:
+    """Calibrates as the rest does, and judges by the largest difference, which a whole network in INT8 cannot hide."""
+
+    def __init__(self, tolerance: float) -> None:
+        self._tolerance = tolerance
+
+    def __call__(self) -> Iterable[NDArray[np.uint8]]:
+        return _calibration()
+
+    def validation(self) -> Iterable[NDArray[np.uint8]]:
+        return [_images(4, 50)]
+
+    def agreement(self, reference: Tensors, found: Tensors) -> float:
+        return float(np.abs(reference["y"] - found["y"]).max() <= self._tolerance)
+
+
+def _int8(**quantization: Any) -> OpenVINO:
+    return OpenVINO(NETWORK, precision="int8", quantization=quantization)
+
+
+@pytest.mark.parametrize(("tolerance", "kept", "drop"), [(1e-4, [0], 0.0), (10.0, [], 0.0)])
+def test_accuracy_control_gives_back_what_hurts_and_nothing_else(
+    tiny: Path, tmp_path: Path, tolerance: float, kept: list[int], drop: float
+) -> None:
+    engine = _int8(accuracy={"max_drop": 0.1})
+    engine.prepare(tmp_path, tiny, Judging(tolerance))
+    engine.load(tiny, derived=tmp_path)
+    answer = engine.infer(_images(1))["y"]
+    facts = engine.evidence().details["quantization"]
+    assert facts["method"] == "accuracy control" and (facts["images"], facts["validation_images"]) == (32, 4)
+    assert (facts["float_convolutions"], facts["drop"]) == (kept, drop)
+    assert facts["drop_without_control"] == (1.0 if kept else 0.0)
+    assert facts["images_sha256"] != facts["validation_images_sha256"]
+    assert (np.abs(answer - _expected(_images(1))).max() < 1e-5) == bool(kept)
+
+
+def test_accuracy_control_wants_a_judge(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(AnalyzerError, match="cannot judge"):
+        _int8(accuracy={}).prepare(tmp_path, tiny, _calibration)
+
+
+@pytest.mark.parametrize("kept", [{"keep_outputs": ["y"]}, {"keep_convolutions": [0]}])
+def test_what_is_to_stay_in_fp32_does(kept: dict[str, Any], tiny: Path, tmp_path: Path) -> None:
+    engine = _int8(**kept)
+    engine.prepare(tmp_path, tiny, _calibration)
+    engine.load(tiny, derived=tmp_path)
+    engine.infer(_images(1))
+    evidence = engine.evidence()
+    assert evidence.details["quantization"]["float_convolutions"] == [0]
+    assert evidence.details["convolutions"] == {"fp32": 1}
+
+
+def test_the_way_back_from_a_head_does_not_lead_past_it_through_a_shape() -> None:
+    """As TensorFlow's predictors are: the answer is reshaped to the size of the features that it was computed from."""
+    from openvino import Model
+    from openvino import opset13 as ov
+
+    image = ov.parameter([1, 3, 4, 4], np.float32)
+    features = ov.convolution(image, np.ones((2, 3, 1, 1), np.float32), [1, 1], [0, 0], [0, 0], [1, 1], name="features")
+    head = ov.convolution(features, np.ones((2, 2, 1, 1), np.float32), [1, 1], [0, 0], [0, 0], [1, 1], name="head")
+    answer = ov.reshape(head, ov.shape_of(features), special_zero=False)
+    answer.output(0).set_names({"boxes:0"})
+    assert list(last_convolutions(Model([answer], [image]), "boxes")) == ["head"]
+
+
+@pytest.mark.parametrize(
+    ("quantization", "names"),
+    [
+        ({"keep_outputs": ["z"]}, "no output 'z'"),
+        ({"keep_convolutions": [1]}, "no convolution 1"),
+    ],
+)
+def test_a_layer_that_is_not_there_is_named(
+    quantization: dict[str, Any], names: str, tiny: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=names):
+        _int8(**quantization).prepare(tmp_path, tiny, _calibration)
+
+
+def test_the_key_holds_how_it_was_quantized(tiny: Path) -> None:
+    ways: list[dict[str, Any]] = [
+        {},
+        {"preset": "performance"},
+        {"accurate_bias": True},
+        {"keep_convolutions": [0]},
+        {"accuracy": {}},
+        {"accuracy": {"max_drop": 0.2}},
+    ]
+    assert len({_int8(**way).key(tiny, "set") for way in ways}) == len(ways)

@@ -7,14 +7,17 @@ Every technique is one switch of the configuration, so that each can be measured
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from numpy.typing import NDArray
 
 from reelbench.analyzers.base import Material, Needs, Phases, WeightsSource, naming
+from reelbench.analyzers.detection.agreement import VERSION as AGREEMENT
+from reelbench.analyzers.detection.calibration import Judged, Pictures
 from reelbench.analyzers.detection.heads import Detections, FitsFrames, Head
 from reelbench.analyzers.detection.tracks import Merging, hold, merge
 from reelbench.engines.base import Availability, Engine, Evidence, Tensors
@@ -27,29 +30,16 @@ from reelbench.results import AnalyzerResult, Event
 NAME = "object_detection"
 
 
-class Calibration(Protocol):
-    """Where the images come from on which an engine calibrates (`detection.calibration.CalibrationSet`)."""
-
-    @property
-    def weights(self) -> tuple[str, ...]:
-        """Catalog entries of the pictures and clips."""
-        ...
-
-    def __str__(self) -> str:
-        """Names the set: equal texts mean equal images."""
-        ...
-
-    def images(self, store: WeightsSource, request: FrameRequest) -> list[Image]: ...
-
-
 class ObjectDetection:
     """Detects objects in sampled frames of a clip.
 
     ``weights`` maps the engine's file roles to catalog entries (null: not needed); 'model' is the network. ``sampling`` is
     {every: n} or {rate: f}. ``threshold`` drops detections with a lower score. ``deduplicate`` {threshold: …} skips near-duplicate
     frames (`reelbench.media.dedup`), null infers every frame. ``tracks`` {iou: …} merges over time (`detection.tracks.Merging`),
-    null reports each sample alone, held until the next one. ``weights`` 'random' runs ``architecture``, a configuration that the engine
-    builds with seeded random weights: good for speed, and `quality_absent_reason` says that quality is not.
+    null reports each sample alone, held until the next one. ``calibration`` are the pictures on which an engine calibrates INT8,
+    ``validation`` those by which one with accuracy control judges what it made. ``weights`` 'random' runs ``architecture``,
+    a configuration that the engine builds with seeded random weights: good for speed, and `quality_absent_reason` says that quality
+    is not.
     """
 
     def __init__(
@@ -62,7 +52,8 @@ class ObjectDetection:
         threshold: float = 0.2,
         deduplicate: Mapping[str, Any] | None = None,
         tracks: Mapping[str, Any] | None = None,
-        calibration: Calibration | None = None,
+        calibration: Pictures | None = None,
+        validation: Pictures | None = None,
         architecture: str | None = None,
     ) -> None:
         if batch < 1:
@@ -72,7 +63,7 @@ class ObjectDetection:
         self._engine, self._head = engine, head
         self._files, self._random = _weights(weights, architecture)
         self._batch, self._threshold = batch, threshold
-        self._deduplicate, self._calibration = deduplicate, calibration
+        self._deduplicate, self._calibration, self._validation = deduplicate, calibration, validation
         with naming("sampling"):
             self._request = FrameRequest(Sampling(**sampling), head.size, head.colour)
         with naming("tracks"):
@@ -86,8 +77,8 @@ class ObjectDetection:
 
     @property
     def weights(self) -> tuple[str, ...]:
-        extra = self._calibration.weights if self._calibration else ()
-        return (*self._files.values(), *extra)
+        sets = [one.weights for one in (self._calibration, self._validation) if one]
+        return (*self._files.values(), *dict.fromkeys(artifact for artifacts in sets for artifact in artifacts))
 
     @property
     def step(self) -> int:
@@ -104,14 +95,14 @@ class ObjectDetection:
     def prepare(self, store: WeightsSource) -> None:
         if isinstance(self._engine, Prepares):
             model = self._random or store.path(self._files["model"])
-            folder = store.derived(self._engine.key(model, str(self._calibration)))
-            self._engine.prepare(folder, model, lambda: self._calibrating(store))
+            folder = store.derived(self._engine.key(model, self._calibrated_by))
+            self._engine.prepare(folder, model, self._calibrating(store))
 
     def load(self, store: WeightsSource) -> None:
         files = {role: store.path(artifact) for role, artifact in self._files.items()}
         model = self._random or files.pop("model", Path())
         if isinstance(self._engine, Prepares):
-            files["derived"] = store.derived(self._engine.key(model, str(self._calibration)))
+            files["derived"] = store.derived(self._engine.key(model, self._calibrated_by))
         self._engine.load(model, **files)
 
     def analyze(self, material: Material) -> AnalyzerResult:
@@ -135,10 +126,20 @@ class ObjectDetection:
     def close(self) -> None:
         self._engine.close()
 
-    def _calibrating(self, store: WeightsSource) -> list[NDArray[Any]]:
-        if self._calibration is None:
+    @property
+    def _calibrated_by(self) -> str:
+        """Names everything on which a calibrated network depends and that the engine does not know."""
+        judged = f"|{self._validation}|agreement {AGREEMENT}" if self._validation else ""
+        return f"{self._calibration}{judged}"
+
+    def _calibrating(self, store: WeightsSource) -> Callable[[], list[NDArray[Any]]]:
+        calibration, validation = (partial(self._batches, one, store) for one in (self._calibration, self._validation))
+        return Judged(calibration, validation, self._head) if self._validation else calibration
+
+    def _batches(self, pictures: Pictures | None, store: WeightsSource) -> list[NDArray[Any]]:
+        if pictures is None:
             raise ConfigError("this engine wants calibration images and analyzer.calibration is null")
-        images = self._calibration.images(store, self._request)
+        images = pictures.images(store, self._request)
         return [self._head.batch(images[at : at + self._batch]) for at in range(0, len(images), self._batch)]
 
     def _events(self, seen: _Seen, duration_s: float, width: int, height: int) -> list[Event]:

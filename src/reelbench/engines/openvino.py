@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
+import json
 import os
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,11 +25,13 @@ from reelbench.engines.fingerprint import fingerprint
 from reelbench.engines.openvino_convert import Network, convert
 from reelbench.engines.openvino_quantize import Quantization, quantize
 from reelbench.errors import AnalyzerError, ConfigError
-from reelbench.paths import atomic_path
+from reelbench.paths import atomic_path, write_text
 
 Precision = Literal["fp32", "bf16", "int8"]
 _HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 """What layers that are not INT8 compute in. Said explicitly: by default a CPU with bfloat16 would use it unasked."""
+_FACTS = "quantization.json"
+"""Beside the quantized network: how it was calibrated, and what NNCF left in FP32."""
 _EXECUTED = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}
 
 
@@ -56,11 +59,12 @@ class OpenVINO:
             raise ConfigError(f"engine.precision is {precision!r}", f"one of {', '.join(_HINTS)}")
         try:
             self._network = Network(**network)
-            self._quantization = Quantization(**(quantization or {}))
+            self._quantization = Quantization.of(quantization or {})
         except TypeError as error:
             raise ConfigError(f"engine: {error}") from error
         self._precision, self._batch, self._cache = precision, batch, cache
         self._threads, self._streams = threads, streams
+        self._facts: dict[str, Any] = {}
         self._compiled: Any = None
         self._request: Any = None
 
@@ -78,7 +82,7 @@ class OpenVINO:
         return f"openvino-{model.stem}-{kind}-{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:16]}"
 
     def prepare(self, folder: Path, model: Path, calibration: Calibration) -> None:
-        """Converts in some 7 s; INT8 calibration takes some 50 ms an image more (2 cores)."""
+        """Converts in some 7 s; INT8 calibration takes some 50 ms an image more (2 cores), accuracy control minutes."""
         import openvino as ov
 
         target = folder / "network.xml"
@@ -86,9 +90,11 @@ class OpenVINO:
             return
         network = convert(model, self._network)
         if self._precision == "int8":
-            network = quantize(network, calibration(), self._quantization)
+            network, facts = quantize(network, calibration, self._quantization)
+            write_text(folder / _FACTS, json.dumps(facts, indent=1))
         weights = target.with_suffix(".bin")
-        with atomic_path(weights) as bin_part, atomic_path(target) as xml_part:
+        # The last to be put in place is what tells another process that all is there: network.xml, named first.
+        with atomic_path(target) as xml_part, atomic_path(weights) as bin_part:
             ov.serialize(network, str(xml_part), str(bin_part))
 
     def load(self, model: Path, **files: Path) -> None:
@@ -98,6 +104,8 @@ class OpenVINO:
         source = files["derived"] / "network.xml"
         if not source.is_file():
             raise AnalyzerError(f"{model.name} was not converted for OpenVINO", "run prepare() first")
+        facts = source.with_name(_FACTS)
+        self._facts = json.loads(facts.read_text()) if facts.is_file() else {}
         core = ov.Core()
         options = {"PERFORMANCE_HINT": self._hint, "INFERENCE_PRECISION_HINT": _HINTS[self._precision]}
         if self._threads:
@@ -143,6 +151,7 @@ class OpenVINO:
                 "threads": int(self._property("INFERENCE_NUM_THREADS", 0)),
                 "performance_hint": str(self._property("PERFORMANCE_HINT", "unknown")),
                 "mode": "asynchronous" if isinstance(self, OpenVINOAsync) else "synchronous",
+                **({"quantization": self._facts} if self._facts else {}),
             },
         )
 
