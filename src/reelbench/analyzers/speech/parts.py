@@ -24,7 +24,6 @@ from reelbench.errors import UnavailableError
 RATE = 16000
 HOP = 160
 FRAMES_PER_S = RATE // HOP
-MEND = 'pip install "reelbench[speech]"'
 SILENT_DB = -100.0
 """The level of digital silence, dB of full scale."""
 
@@ -48,7 +47,9 @@ class Package:
         try:
             return importlib.import_module(self.module)
         except ImportError as error:
-            raise UnavailableError(f"{self.distribution} cannot be imported: {error}", MEND) from error
+            raise UnavailableError(
+                f"{self.distribution} cannot be imported: {error}", f"pip install {self.distribution}"
+            ) from error
 
     def __str__(self) -> str:
         """Name and installed version."""
@@ -68,7 +69,8 @@ def installed(packages: Iterable[Package]) -> Availability:
     absent = sorted({one.distribution for one in packages if importlib.util.find_spec(one.module) is None})
     if not absent:
         return Availability(True)
-    return Availability(False, f"{', '.join(absent)} {'is' if len(absent) == 1 else 'are'} not installed", MEND)
+    are = "is" if len(absent) == 1 else "are"
+    return Availability(False, f"{', '.join(absent)} {are} not installed", f"pip install {' '.join(absent)}")
 
 
 class Part(Protocol):
