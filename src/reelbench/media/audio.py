@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 _WORTH_MOVING_S = 0.001
+_FULL_SCALE = 2.0**31
+_AT_ONCE = 16384
+"""Samples that the resampler collects before it hands them on: each piece costs as much as the arithmetic on a thousand samples."""
 
 
 def read_audio(path: Path, request: AudioRequest, limits: Limits | None = None) -> NDArray[np.float32]:
@@ -35,27 +38,28 @@ def read_audio(path: Path, request: AudioRequest, limits: Limits | None = None) 
         pieces, began_s = _decode(path, container, stream, request.rate, limits)
         video = next(iter(container.streams.video), None)
         shown_s = float(video.start_time * video.time_base) if video and video.start_time and video.time_base else 0.0
-    sound = np.concatenate(pieces)
+    sound = np.concatenate(pieces, axis=1, dtype=np.float32, casting="unsafe")[0]
+    sound *= np.float32(1 / _FULL_SCALE)
     return _shifted(sound, round((began_s - shown_s) * request.rate), began_s - shown_s)
 
 
 def _decode(
     path: Path, container: InputContainer, stream: AudioStream, rate: int, limits: Limits
-) -> tuple[list[NDArray[np.float32]], float]:
-    """The resampled pieces, and when the first of them sounds by the container's clock."""
+) -> tuple[list[NDArray[np.int32]], float]:
+    """The resampled pieces (1×n, 32 bits), and when the first of them sounds by the container's clock."""
     import av
 
     # Integer samples make FFmpeg scale its downmix so that it cannot leave -1…1; floating point ones would not.
-    resampler = av.AudioResampler(format="s32", layout="mono", rate=rate)
+    resampler = av.AudioResampler(format="s32", layout="mono", rate=rate, frame_size=_AT_ONCE)
     most = int(limits.max_duration_s * rate)
-    pieces: list[NDArray[np.float32]] = []
+    pieces: list[NDArray[np.int32]] = []
     began_s: float | None = None
     total = 0
 
     def keep(frames: list[AudioFrame]) -> None:
         nonlocal total
         for frame in frames:
-            pieces.append((frame.to_ndarray().reshape(-1) / 2.0**31).astype(np.float32))
+            pieces.append(frame.to_ndarray())
             total += frame.samples
         if total > most:
             source.check_duration(path, total / rate, limits)
