@@ -21,7 +21,7 @@ from reelbench.analyzers.overlay.tracks import Layout, Merging
 from reelbench.analyzers.overlay.watch import Line, Sample
 from reelbench.analyzers.text_overlay import TextOverlay
 from reelbench.engines.base import Availability, Evidence
-from reelbench.errors import AnalyzerError, ConfigError
+from reelbench.errors import AnalyzerError, ConfigError, WeightsError
 from reelbench.media.types import ClipInfo, Colour, Frame, Image
 from reelbench.models.store import ModelStore
 from reelbench.results import AnalyzerResult
@@ -212,6 +212,28 @@ def test_two_captions_in_a_row_are_two_and_a_wavering_reader_makes_one() -> None
     ]
 
 
+def test_a_list_that_grows_line_by_line_is_not_one_overlay() -> None:
+    """Each line stands with the next for most of its time; they did not come together."""
+
+    def rows(index: int) -> list[Line]:
+        later = [(4, "and one more"), (8, "and the last")]
+        late = [Line(text, (100, 150 + 10 * at, 300, 190 + 10 * at), 0.9) for at, text in later if index >= at]
+        return [Line("a title", (100, 100, 300, 140), 0.9), Line("in two rows", (100, 145, 300, 185), 0.9), *late]
+
+    assert [event.text for event in _events(rows)] == ["a title\nin two rows", "and one more", "and the last"]
+
+
+@pytest.mark.parametrize(("y", "expected"), [(0, ["so much", "for that", "and this"]), (200, ["for that"])])
+def test_brief_captions_count_where_they_follow_others_at_one_place(y: int, expected: list[str]) -> None:
+    """Two of the three last 0.6 s; at a place of their own they are taken for the scene's."""
+
+    def captions(index: int) -> list[Line]:
+        spans = [(2, 5, "so much", y), (5, 11, "for that", 0), (12, 15, "and this", y)]
+        return [Line(text, (100, 100 + dy, 400, 140 + dy), 0.9) for a, b, text, dy in spans if a <= index < b]
+
+    assert [event.text for event in _events(captions)] == expected
+
+
 def test_what_cannot_be_read_is_said() -> None:
     def lines(index: int) -> list[Line]:
         return [Line(", !", (100, 100, 600, 160), 0.96, read=False, found=0.8)]
@@ -257,6 +279,18 @@ def test_what_easyocr_needs_is_said() -> None:
     assert state.ok or ("easyocr" in state.reason and "reelbench[easyocr]" in state.mend)
 
 
+def test_weights_that_are_not_the_pinned_ones_are_not_opened(tmp_path: Path) -> None:
+    """EasyOCR's are pickles, and reading a pickle runs what it holds."""
+    folder = tmp_path / "easyocr"
+    folder.mkdir()
+    (folder / "craft_mlt_25k.pth").write_bytes(b"cos\nsystem\n(S'touch harm'\ntR.")
+    files = {"detector": "easyocr/craft_mlt_25k.pth", "recogniser": "easyocr/english_g2.pth"}
+    with pytest.raises(WeightsError, match="damaged"):
+        TextOverlay(EasyOCRReader(), files, {"rate": 1}).load(ModelStore(tmp_path))
+    with pytest.raises(ConfigError, match="mine"):
+        TextOverlay(EasyOCRReader(), {**files, "detector": "easyocr/mine.pth"}, {"rate": 1}).load(ModelStore(tmp_path))
+
+
 # PP-OCR itself
 
 
@@ -287,6 +321,35 @@ def test_a_caption_is_read_with_its_spaces_in_any_size_and_upright_either_way(
     left, _, right, _ = _box(("read me well", (60, 300)))
     x1, y1, x2, y2 = region.box
     assert abs(max(x2 - x1, y2 - y1) - scale * (right - left)) < 30 * scale
+
+
+@pytest.mark.parametrize(
+    ("text", "turn", "label"),
+    [
+        ("Caffè à gogo", 0, "overlay"),
+        ("Привет, как дела?", 0, "unreadable"),
+        ("Καλημέρα σας φίλοι", 0, "unreadable"),
+        ("Cảm ơn các bạn", 0, "unreadable"),
+        ("follow for more", 180, "unreadable"),
+    ],
+    ids=["Italian", "Russian", "Greek", "Vietnamese", "upside down"],
+)
+def test_letters_that_the_recogniser_does_not_know_are_said_and_not_garbled(
+    reader: RapidOCRReader, text: str, turn: int, label: str
+) -> None:
+    from PIL import Image as Pictures
+    from PIL import ImageDraw, ImageFont
+
+    artifact = "fonts/SourceSansPro-Bold.ttf"
+    font = ImageFont.truetype(str(ModelStore().ensure([artifact])[artifact]), 56)
+    picture = Pictures.new("RGB", (720, 640), (60, 70, 80))
+    ImageDraw.Draw(picture).text((360, 320), text, font=font, anchor="mm", stroke_width=4, stroke_fill=(0, 0, 0))
+    image = np.ascontiguousarray(np.asarray(picture.rotate(turn)))
+    analyzer = TextOverlay(reader, {"detector": "a/b", "recogniser": "a/c"}, {"rate": 1})
+    info = ClipInfo(Path("clip.mp4"), 720, 640, 2.0, 30.0, "h264", "yuv420p")
+    frames = iter([Frame(image, float(index), index) for index in range(2)])
+    (event,) = analyzer.analyze(Material("clip", info, lambda phase, items=1: nullcontext(), frames)).events
+    assert (event.label, event.text) == (label, text if label == "overlay" else None)
 
 
 def test_an_empty_picture_and_one_of_a_few_pixels_hold_no_text(reader: RapidOCRReader) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from reelbench.analyzers.base import Material, Needs, Phases, WeightsSource, naming
 from reelbench.analyzers.overlay.ahead import ahead
 from reelbench.analyzers.overlay.look import Look
-from reelbench.analyzers.overlay.reader import Reader, Region
+from reelbench.analyzers.overlay.reader import Reader, Region, Spelling
 from reelbench.analyzers.overlay.spans import events
 from reelbench.analyzers.overlay.tracks import Layout, Merging
 from reelbench.analyzers.overlay.watch import Adaptive, Deduplicate, Line, Memory, Sample, Watch
@@ -156,18 +156,19 @@ class TextOverlay:
         look = Look.at(frame.image) if self._watches or self._reuse is not None else None
         return look, self._reader.prepare(frame.image) if self._threads else None
 
-    def _line(self, region: Region, text: str, score: float) -> Line:
+    def _line(self, region: Region, said: Spelling) -> Line:
         """A line of text, read or not. A recogniser leaves out characters that it does not know and may be sure of the rest: so few
         for so long a line are not what it says."""
-        read = score >= self._threshold and len("".join(text.split())) >= _LEAST_CHARACTERS * region.length
-        return Line(text, region.box, score, region.angle, read, region.score)
+        enough = len("".join(said.text.split())) >= _LEAST_CHARACTERS * region.length
+        read = said.score >= self._threshold and enough and said.whole
+        return Line(said.text, region.box, said.score, region.angle, read, region.score)
 
 
 class _Reading:
     """Batches of frames through a reader."""
 
     def __init__(
-        self, reader: Reader, line: Callable[[Region, str, float], Line], memory: Memory | None, phases: Phases
+        self, reader: Reader, line: Callable[[Region, Spelling], Line], memory: Memory | None, phases: Phases
     ) -> None:
         self._reader, self._line, self._memory, self._phases = reader, line, memory, phases
 
@@ -188,7 +189,7 @@ class _Reading:
         with self._phases("infer", items=0):
             spelled = self._reader.spell(image, prepared, [regions[at] for at in new])
         for at, spelling in zip(new, spelled, strict=True):
-            lines[at] = self._line(regions[at], spelling.text, spelling.score)
+            lines[at] = self._line(regions[at], spelling)
         sample.lines = [line for line in lines if line is not None]
         if self._memory is not None and sample.look is not None:
             with self._phases("postprocess", items=0):

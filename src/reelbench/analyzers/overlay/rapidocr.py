@@ -25,6 +25,9 @@ _PACKAGES = {"onnxruntime": "onnxruntime", "openvino": "openvino"}
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
 _EXECUTED = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}
 _COMPUTE = ("Convolution", "MatMul", "FullyConnected")
+_PARTLY_KNOWN = (("αβγδεζηθικλμνξοπρστυφχψω", 3, "άς"), ("ơư", 1, "ạế"))
+"""Letters by which Greek and Vietnamese are told, how many of them tell it, and letters without which neither is written. A recogniser
+that has the former only (PP-OCR has Greek for its formulas) spells such a line with holes, and is sure of it."""
 
 
 class RapidOCRReader:
@@ -119,7 +122,7 @@ class RapidOCRReader:
         both = [*crops, *(np.ascontiguousarray(crops[at][::-1, ::-1]) for at in doubtful)]
         answer = self._run(self._recogniser, TextRecInput(img=both, return_word_box=False))
         spelled = [
-            Spelling(" ".join(text.split()), min(1.0, max(0.0, float(score))))
+            Spelling(" ".join(text.split()), min(1.0, max(0.0, float(score))), self._whole(text))
             for text, score in zip(answer.txts, answer.scores, strict=True)
         ]
         for at, turned in zip(doubtful, spelled[len(crops) :], strict=True):
@@ -154,6 +157,14 @@ class RapidOCRReader:
         quads, sure = self._detector.postprocess_op(scores, shape)
         regions = [Region(np.asarray(quad, np.float32), float(one)) for quad, one in zip(quads, sure, strict=True)]
         return sorted(regions, key=lambda region: (region.box[1], region.box[0]))
+
+    def _whole(self, text: str) -> bool:
+        """Whether the recogniser has the letters that a text of this language needs."""
+        small, known = text.casefold(), self._recogniser.postprocess_op.character
+        return not any(
+            sum(letter in signs for letter in small) >= least and not all(letter in known for letter in needed)
+            for signs, least, needed in _PARTLY_KNOWN
+        )
 
     def _compiled(self, model: Any) -> Any:
         """RapidOCR would let OpenVINO choose the precision, which is bfloat16 on processors that have it: it is said here."""

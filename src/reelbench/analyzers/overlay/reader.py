@@ -50,10 +50,12 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """What a region says, and how sure the recogniser is, 0…1."""
+    """What a region says, and how sure the recogniser is, 0…1. ``whole`` False: it knows only some of the letters of such a text's
+    language, and has left out the others."""
 
     text: str
     score: float
+    whole: bool = True
 
 
 class Reader(Protocol):

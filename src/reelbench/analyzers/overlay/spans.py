@@ -10,6 +10,7 @@ from reelbench.analyzers.overlay.watch import Sample
 from reelbench.results import Box, Event
 
 _SAID_FROM_DEGREES = 5.0
+_PAUSE_S = 0.5
 _UNSURE = "the recogniser is not sure of these characters: another script, or too small, blurred or distorted"
 
 
@@ -19,10 +20,32 @@ def events(
     """The overlays of a clip of ``size`` (width, height), and what stands like one and cannot be read, in the order of appearance."""
     tracks = follow(samples, duration_s, merging)
     kinds = {id(track): kind_of(track, duration_s, size, layout) for track in tracks}
+    _admit_series(tracks, kinds)
     groups = _groups([track for track in tracks if track.best.read], merging)
     found = [_overlay(group, size) for group in groups if _laid_over(group, [kinds[id(track)] for track in group])]
     found += [_unreadable(track, size) for track in tracks if kinds[id(track)] is Kind.UNREADABLE]
     return sorted(found, key=lambda event: (event.start_s, event.box or (), event.text or ""))
+
+
+def _admit_series(tracks: Sequence[Track], kinds: dict[int, Kind]) -> None:
+    """What is too brief to be an overlay by itself is one where it follows an overlay, or precedes one, at its very place: captions
+    that keep pace with speech are as short as its words."""
+    overlays = [track for track in tracks if kinds[id(track)] is Kind.OVERLAY]
+    while overlays:
+        known = overlays.pop()
+        for track in tracks:
+            if kinds[id(track)] is Kind.BRIEF and _in_turn(track, known):
+                kinds[id(track)] = Kind.OVERLAY
+                overlays.append(track)
+
+
+def _in_turn(a: Track, b: Track) -> bool:
+    """Whether one takes the other's place: about as high, around the same point, and soon after the other is gone."""
+    pause = max(a.start_s, b.start_s) - min(a.end_s, b.end_s)
+    one, two = a.best.box, b.best.box
+    low, high = sorted((one[3] - one[1], two[3] - two[1]))
+    across, down = (abs(one[i] + one[i + 2] - two[i] - two[i + 2]) / 2 for i in (0, 1))
+    return 0 <= pause <= _PAUSE_S and low >= 0.6 * high and across <= high and down <= 0.5 * high
 
 
 def _laid_over(group: Sequence[Track], kinds: Sequence[Kind]) -> bool:

@@ -51,6 +51,8 @@ class Layout:
 
 class Kind(Enum):
     OVERLAY = "overlay"
+    BRIEF = "brief"
+    """Stands like an overlay, for a shorter time than one that stands alone."""
     UNREADABLE = "unreadable"
     SCENE = "scene"
 
@@ -121,8 +123,10 @@ def kind_of(track: Track, duration_s: float, size: tuple[int, int], layout: Layo
     outside = box[0] <= 1 or box[1] <= 1 or box[2] >= width - 2 or box[3] >= height - 2
     brief = track.end_s - track.start_s < min(layout.least_s, duration_s / 2) - 1e-6
     thick = thickness(box) > layout.thickest * min(size)
-    if outside or brief or thick or tilt > layout.tilt or track.moved > layout.still:
+    if outside or thick or tilt > layout.tilt or track.moved > layout.still:
         return Kind.SCENE
+    if brief:
+        return Kind.BRIEF if track.best.read and track.last > track.first else Kind.SCENE
     if track.best.read:
         return Kind.OVERLAY
     sure_of_region = layout.unreadable is not None and track.best.found >= layout.unreadable
