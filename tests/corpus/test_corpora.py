@@ -15,9 +15,11 @@ from reelbench.cli.corpus import command
 from reelbench.config import compose, instantiate
 from reelbench.corpus.base import Joined
 from reelbench.corpus.clip import Clip, Truth, read_truth
-from reelbench.corpus.materials import Photograph
+from reelbench.corpus.edit_script import Blink, Degradation, Effect, Patch, Section
+from reelbench.corpus.materials import Photograph, library
 from reelbench.corpus.script import Enter, Overlay, Script, Shot
 from reelbench.corpus.sound_script import Event, Line, Music, Noise, Pause, SoundScript
+from reelbench.corpus.synthetic import make_job, make_scene
 from reelbench.errors import ConfigError, InputError
 from reelbench.models.store import ModelStore
 from reelbench.paths import conf_dir
@@ -30,7 +32,7 @@ def corpus(name, **more):
     return instantiate(yaml.safe_load((conf_dir() / f"corpus/{name}.yaml").read_text()) | more)
 
 
-@pytest.mark.parametrize("name", ["shipped", "synthetic", "demo", "folder"])
+@pytest.mark.parametrize("name", ["shipped", "synthetic", "demo", "system", "folder"])
 def test_shipped_corpora_are_built_and_their_files_are_in_the_catalog(name):
     built = corpus(name)
     assert built.name == name
@@ -41,6 +43,35 @@ def test_demo_holds_real_and_synthetic_clips_and_never_the_calibration_clip():
     artifacts = corpus("demo").artifacts()
     assert "footage/bikes.mp4" in artifacts and "photographs/bus.jpg" in artifacts
     assert not any("test.mp4" in artifact for name in ("shipped", "demo") for artifact in corpus(name).artifacts())
+
+
+def test_the_systems_clips_have_every_kind_of_truth():
+    pytest.importorskip("espeakng_loader", reason="speech needs the extra 'speech'")
+    store, system = ModelStore(), corpus("system")
+    store.ensure(system.artifacts())
+    truths = [make_scene(make_job(path, store)).truth(every=30) for path in system.scripts]
+    for part in Truth.model_fields:
+        assert any(getattr(truth, part) for truth in truths), f"no clip has any {part}"
+    labels = {span.label for truth in truths for span in truth.effects or ()}
+    assert labels >= {"fade", "dissolve", "flash", "freeze", "blur", "slow_motion", "grayscale"}
+    assert {step.kind for truth in truths for step in truth.degradations or ()} == {
+        "blur",
+        "noise",
+        "blocks",
+        "dark",
+        "bright",
+    }
+    moves = {span.label for truth in truths for span in truth.camera}
+    assert moves >= {"still", "pan_left", "pan_right", "tilt_up", "zoom_in", "zoom_out", "shake"}
+    assert {face.open for truth in truths for instant in truth.faces or () for face in instant.faces} == {True, False}
+
+
+def test_products_are_called_as_the_analyzer_calls_them():
+    path = conf_dir() / "products.yaml"
+    categories = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for photograph in library().photographs.values():
+        for item in photograph.objects:
+            assert item.product is None or item.label in categories[item.product]["coco"] or item.ignore, item
 
 
 def test_joined_corpora_refuse_two_clips_of_one_name():
@@ -117,7 +148,26 @@ def test_documented_truth_and_script_are_valid(tmp_path):
         Photograph.model_validate(entry)
 
 
-@pytest.mark.parametrize("model", [Script, Shot, Overlay, Enter, SoundScript, Line, Noise, Music, Event, Pause])
+SCRIPTED = [
+    Script,
+    Shot,
+    Overlay,
+    Enter,
+    SoundScript,
+    Line,
+    Noise,
+    Music,
+    Event,
+    Pause,
+    Effect,
+    Degradation,
+    Patch,
+    Blink,
+    Section,
+]
+
+
+@pytest.mark.parametrize("model", SCRIPTED)
 def test_every_key_of_a_script_is_documented(model):
     missing = [name for name in model.model_fields if f"`{name}`" not in DOCS]
     assert not missing

@@ -150,13 +150,6 @@ class Camera:
         return labels
 
 
-def carry(box: tuple[float, float, float, float], matrix: Matrix) -> tuple[float, float, float, float]:
-    """The upright box around a transformed box."""
-    x1, y1, x2, y2 = box
-    corners = matrix @ np.array([[x1, x2, x2, x1], [y1, y1, y2, y2], [1, 1, 1, 1]], dtype=np.float64)
-    return float(corners[0].min()), float(corners[1].min()), float(corners[0].max()), float(corners[1].max())
-
-
 def _views(keys: tuple[CameraKey, ...]) -> list[View]:
     views, last = [], View(0.5, 0.5, 1.0)
     for key in keys:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Self, TypeVar
@@ -9,7 +10,7 @@ from typing import Annotated, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from reelbench.corpus.base import CorpusStore
-from reelbench.corpus.clip import TruthObject
+from reelbench.corpus.clip import Point, TruthObject
 from reelbench.errors import InputError
 from reelbench.paths import conf_dir
 from reelbench.results import Box
@@ -25,26 +26,61 @@ class Strict(BaseModel):
 
 
 class PhotographObject(TruthObject):
-    """``core`` is the part that decides whether the object is judged, where its box is not (a body, not an outstretched arm)."""
+    """``core`` is the part that decides whether the object is judged, where its box is not (a body, not an outstretched arm).
+
+    ``product`` is what a shop would file it under.
+    """
 
     core: Box | None = None
+    product: str | None = Field(default=None, min_length=1)
+
+
+class PhotographFace(Strict):
+    """``box`` from the hairline to the chin and from cheek to cheek, ``eyes`` the centres of the irises (the one further left first),
+    ``opening`` the width and height of an open eye. ``arguable``: not to be judged, as where one eye cannot be seen."""
+
+    box: Box
+    eyes: tuple[Point, Point]
+    opening: tuple[float, float]
+    looking: bool | None = None
+    age: float | None = Field(default=None, ge=0, le=120)
+    arguable: bool = False
+
+    @property
+    def tilt(self) -> float:
+        """The degrees by which the line of the eyes falls to the right."""
+        (x1, y1), (x2, y2) = self.eyes
+        return math.degrees(math.atan2(y2 - y1, x2 - x1))
+
+
+Outline = Annotated[tuple[Point, ...], Field(min_length=3)]
 
 
 class Photograph(Strict):
     """A picture and everything in it that has a COCO name. ``artifact`` is a catalog entry, ``file`` a path beside the script.
 
-    ``size`` is (width, height) in pixels; boxes are pixels of the photograph, annotated once.
+    ``size`` is (width, height) in pixels; boxes are pixels of the photograph, annotated once. ``faces`` and ``people`` (their
+    outlines) are None where they were not annotated, and empty where there are none.
     """
 
     artifact: str | None = None
     file: Path | None = None
     size: tuple[Side, Side]
     objects: tuple[PhotographObject, ...] = ()
+    faces: tuple[PhotographFace, ...] | None = None
+    people: tuple[Outline, ...] | None = None
 
     @model_validator(mode="after")
     def _sane(self) -> Self:
         if (self.artifact is None) == (self.file is None):
             raise ValueError("give either artifact or file")
+        points = [
+            *(eye for face in self.faces or () for eye in face.eyes),
+            *(p for line in self.people or () for p in line),
+        ]
+        for x, y in points:
+            if not (0 <= x <= self.size[0] and 0 <= y <= self.size[1]):
+                raise ValueError(f"point {[x, y]} does not lie within {list(self.size)}")
         for item in self.objects:
             for box in (item.box, item.core or item.box):
                 x1, y1, x2, y2 = box

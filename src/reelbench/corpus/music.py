@@ -8,21 +8,33 @@ from numpy.typing import NDArray
 Samples = NDArray[np.float32]
 CHORDS = ((0, 4, 7), (-3, 0, 4), (5, 9, 12), (7, 11, 14))
 """I, vi, IV and V of a major key, in semitones over its first note."""
+MINOR_CHORDS = ((0, 3, 7), (-4, 0, 3), (5, 8, 12), (7, 10, 14))
+"""i, VI, iv and v of a natural minor key."""
+NOTES = ("A", "A#", "B", "C", "C#", "D", "D#", "E", "F", "F#", "G", "G#")
+HIGHEST = 5
+"""Semitones over A; a key that begins higher is played an octave lower."""
 BEATS_A_CHORD = 4
 
 
-def bed(tempo_bpm: float, count: int, rate: int, random: np.random.Generator) -> Samples:
+def bed(tempo_bpm: float, count: int, rate: int, random: np.random.Generator, key: str | None = None) -> Samples:
     """``count`` samples, mono: a drum on each beat, a lighter one between two, a bass note on each beat, a chord for four.
 
-    The first beat is the first sample. ``random`` chooses the key. Root mean square 1.
+    The first beat is the first sample. ``key`` is as 'C major' or 'F# minor'; without it ``random`` chooses a major one. Root mean
+    square 1.
     """
-    root = 220.0 * 2 ** (int(random.integers(-3, 5)) / 12)
+    steps, chords = int(random.integers(-3, 5)), CHORDS
+    if key is not None:
+        name, mode = key.split()
+        steps = NOTES.index(name)
+        steps -= 12 if steps > HIGHEST else 0
+        chords = CHORDS if mode == "major" else MINOR_CHORDS
+    root = 220.0 * 2 ** (steps / 12)
     beat_s = 60 / tempo_bpm
     sound = np.zeros(count)
     hat = _hat(rate, random)
     kick = _kick(rate)
     for beat in range(int(np.ceil(count / rate / beat_s))):
-        chord = CHORDS[beat // BEATS_A_CHORD % len(CHORDS)]
+        chord = chords[beat // BEATS_A_CHORD % len(chords)]
         _add(sound, kick, round(beat * beat_s * rate))
         _add(sound, hat, round((beat + 0.5) * beat_s * rate))
         _add(sound, _note(root / 2 * 2 ** (chord[0] / 12), 0.8 * beat_s, rate, 0.35), round(beat * beat_s * rate))

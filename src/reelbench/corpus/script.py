@@ -5,12 +5,13 @@ Times are seconds of the clip, places are shares of the frame (0…1), sizes are
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from reelbench.corpus.edit_script import Blink, CallKind, Degradation, Effect, Patch, Section, Stated, misplaced
 from reelbench.corpus.materials import (
     Length,
     Library,
@@ -65,9 +66,13 @@ class Enter(Strict):
 
 
 class Shot(Strict):
-    """One photograph under one camera. ``aspect`` (width / height) shapes the window of a letterbox; else the photograph's own."""
+    """One photograph under one camera, or flat ``patches`` of colour. ``aspect`` (width / height) shapes the window of a letterbox;
+    else the photograph's own. Successive shots with the same ``scene`` are one scene."""
 
-    photograph: str
+    photograph: str | None = None
+    patches: tuple[Patch, ...] = ()
+    scene: str | None = Field(default=None, min_length=1)
+    blinks: tuple[Blink, ...] = ()
     seconds: Length
     layout: Literal["cover", "letterbox"] = "cover"
     aspect: float | None = Field(default=None, ge=0.2, le=5)
@@ -86,6 +91,15 @@ class Shot(Strict):
             raise ValueError("the keys of camera must ascend in time")
         if self.camera[-1].at > self.seconds:
             raise ValueError(f"a camera key at {self.camera[-1].at} s lies beyond the shot's {self.seconds} s")
+        if (self.photograph is None) != bool(self.patches):
+            raise ValueError("give either photograph or patches")
+        if any(blink.at >= self.seconds for blink in self.blinks):
+            raise ValueError(f"a blink lies beyond the shot's {self.seconds} s")
+        if self.patches:
+            if self.shake or self.blinks or self.layout != "cover" or self.camera != (CameraKey(),):
+                raise ValueError("patches take no camera, shake, blinks or letterbox")
+            if abs(sum(patch.share for patch in self.patches) - 1) > 0.001:
+                raise ValueError("the shares of patches must add up to 1")
         return self
 
 
@@ -117,6 +131,7 @@ class Overlay(Strict):
     colour: Colour = "#ffffff"
     outline: Outline | None = None
     background: Background | None = None
+    call: CallKind | None = None
 
     @field_validator("text")
     @classmethod
@@ -136,7 +151,8 @@ class Script(Strict):
     """A whole clip. ``noise`` is the standard deviation of the sensor noise in levels of 255, ``light`` the share of the photographs'
     light that the camera gets (texts are laid over and keep theirs), ``crf`` x264's quality.
 
-    Without ``sound`` the clip has a silent track that the truth says nothing of.
+    Without ``sound`` the clip has a silent track that the truth says nothing of. ``states`` names what the truth is to tell all of,
+    be it nothing: of the photographs (faces, masks, products), and of what this script could hold and does not.
     """
 
     title: str = ""
@@ -149,6 +165,10 @@ class Script(Strict):
     shots: tuple[Shot, ...] = Field(min_length=1)
     overlays: tuple[Overlay, ...] = ()
     sound: SoundScript | None = None
+    effects: tuple[Effect, ...] = ()
+    degrade: tuple[Degradation, ...] = ()
+    structure: tuple[Section, ...] = ()
+    states: tuple[Stated, ...] = ()
     photographs: dict[str, Photograph] = Field(default_factory=dict)
 
     @property
@@ -172,14 +192,32 @@ class Script(Strict):
                 raise ValueError(f"overlays[{index}].end: {overlay.end} lies beyond the clip's {self.seconds:g} s")
         if self.sound and (outside := self.sound.outside(self.seconds)):
             raise ValueError(f"sound.{outside}")
+        begins = [0.0, *accumulate(shot.seconds for shot in self.shots)]
+        if wrong := misplaced(self.effects, self.degrade, self.structure, begins, self.fps):
+            raise ValueError(wrong)
+        if len({shot.scene is None for shot in self.shots}) > 1:
+            raise ValueError("shots: either all of them name a scene, or none")
+        self._check_patches(begins)
         return self
+
+    def _check_patches(self, begins: list[float]) -> None:
+        """A palette is only true of colours that nothing changes."""
+        over: list[Overlay | Effect | Degradation] = [*self.overlays, *self.effects, *self.degrade]
+        for index, (shot, (start, end)) in enumerate(zip(self.shots, pairwise(begins), strict=True)):
+            if shot.patches and (self.light < 1 or any(item.start < end and item.end > start for item in over)):
+                raise ValueError(f"shots[{index}]: patches take no overlay, effect, degradation or light")
 
     def photograph(self, name: str) -> Photograph:
         return self.photographs[name] if name in self.photographs else library().photographs[name]
 
+    @property
+    def pictured(self) -> tuple[str, ...]:
+        """The photographs that are shown, by name."""
+        return tuple(dict.fromkeys(shot.photograph for shot in self.shots if shot.photograph))
+
     def artifacts(self) -> tuple[str, ...]:
         """The catalog entries that rendering needs."""
-        pictures = [self.photograph(shot.photograph).artifact for shot in self.shots]
+        pictures = [self.photograph(name).artifact for name in self.pictured]
         fonts = [library().fonts[overlay.font] for overlay in self.overlays]
         return tuple(dict.fromkeys(name for name in [*pictures, *fonts] if name))
 
@@ -217,7 +255,7 @@ def load_script(script: str | Path) -> Script:
 def _check_names(script: Script, path: Path, shipped: Library) -> None:
     photographs = sorted({*script.photographs, *shipped.photographs})
     for index, shot in enumerate(script.shots):
-        if shot.photograph not in photographs:
+        if shot.photograph and shot.photograph not in photographs:
             raise InputError(
                 f"{path}: shots[{index}].photograph: no photograph '{shot.photograph}'",
                 f"there are: {', '.join(photographs)}",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from reelbench.corpus import music, noises
 from reelbench.corpus.clip import TruthMusic, TruthSpan, TruthWord
 from reelbench.corpus.noises import Samples
-from reelbench.corpus.sound_script import Event, Music, Noise, SoundScript
+from reelbench.corpus.sound_script import Event, Line, Music, Noise, SoundScript
 from reelbench.corpus.speech import Phrase, Spoken, speak
 from reelbench.errors import InputError
 
@@ -29,6 +29,15 @@ SILENT_LUFS = -70.0
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """A line from the start of its first word to the end of its last."""
+
+    line: Line
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Soundtrack:
     """``samples`` at ``RATE`` Hz, mono (both channels of the clip), and everything in them."""
 
@@ -38,6 +47,7 @@ class Soundtrack:
     sounds: tuple[TruthSpan, ...]
     music: tuple[TruthMusic, ...]
     loudness_lufs: float | None
+    said: tuple[Said, ...] = ()
 
 
 def mix(script: SoundScript, seconds: float, seed: int, name: str = "") -> Soundtrack:
@@ -51,15 +61,16 @@ def mix(script: SoundScript, seconds: float, seed: int, name: str = "") -> Sound
         sounds.append(_span(start, end, "noise", bed.kind))
     for number, tune in enumerate(script.music):
         start, end = _extent(tune, track)
-        sound = music.bed(tune.tempo_bpm, end - start, RATE, _random(seed, 2, number))
+        sound = music.bed(tune.tempo_bpm, end - start, RATE, _random(seed, 2, number), tune.key)
         _lay(track, _edged(sound, start, track), start, tune)
-        beats.append(TruthMusic(start_s=_seconds(start), end_s=_seconds(end), tempo_bpm=tune.tempo_bpm))
+        span = {"start_s": _seconds(start), "end_s": _seconds(end)}
+        beats.append(TruthMusic(**span, tempo_bpm=tune.tempo_bpm, key=tune.key))
     for number, event in enumerate(script.events):
         start = min(round(event.at * RATE), len(track) - 1)
         sound = noises.event(event.kind, event.seconds, RATE, _random(seed, 3, number))[: len(track) - start]
         _lay(track, sound, start, event)
         sounds.append(_span(start, start + len(sound), event.kind))
-    words = _say(track, script, name)
+    words, said = _say(track, script, name)
     peak = float(np.abs(track).max(initial=0.0))
     if peak > 1:
         raise InputError(
@@ -73,6 +84,7 @@ def mix(script: SoundScript, seconds: float, seed: int, name: str = "") -> Sound
         tuple(sorted(sounds, key=lambda span: (span.start_s, span.end_s))),
         tuple(beats),
         loudness(samples),
+        tuple(said),
     )
 
 
@@ -108,16 +120,21 @@ def loudness(samples: Samples) -> float | None:
     return round(measured, 1) if measured > SILENT_LUFS else None
 
 
-def _say(track: Mixed, script: SoundScript, name: str) -> list[TruthWord]:
-    """Add all lines to ``track``; their words."""
+def _say(track: Mixed, script: SoundScript, name: str) -> tuple[list[TruthWord], list[Said]]:
+    """Add all lines to ``track``; their words, and when each line is said."""
     from scipy.signal import resample_poly
 
-    phrases = [Phrase(words, line.voice, line.words_per_minute) for line in script.speech for words, _ in line.phrases]
+    phrases = [
+        Phrase(words, line.voice, line.words_per_minute, line.manner)
+        for line in script.speech
+        for words, _ in line.phrases
+    ]
     try:
         spoken = iter(speak(phrases))
     except InputError as error:
         raise InputError(f"{name or 'script'}: sound.speech: {error.message}", error.hint) from error
     found: list[TruthWord] = []
+    said: list[Said] = []
     free_from = 0.0
     for number, line in enumerate(script.speech):
         where = f"{name or 'script'}: sound.speech[{number}]"
@@ -126,6 +143,7 @@ def _say(track: Mixed, script: SoundScript, name: str) -> list[TruthWord]:
         if at < free_from:
             raise InputError(f"{where}.start: {at:g} lies before the line before it ends at {free_from:.2f} s")
         gain = 10 ** (line.level / 20) / _level([part for part, _ in parts])
+        first = len(found)
         for part, pause in parts:
             start = round(at * RATE)
             sound = resample_poly(part.sound.astype(np.float64), RATE, part.rate)
@@ -145,7 +163,8 @@ def _say(track: Mixed, script: SoundScript, name: str) -> list[TruthWord]:
             ]
             free_from = at + part.seconds
             at = free_from + pause
-    return found
+        said.append(Said(line, found[first].start_s, found[-1].end_s))
+    return found, said
 
 
 def _level(parts: list[Spoken]) -> float:

@@ -6,15 +6,24 @@ Levels are decibels below full scale (dBFS): of the root mean square for what la
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from reelbench.corpus.edit_script import CallKind
 from reelbench.corpus.materials import Length, Strict, Time
+from reelbench.corpus.speech import Manner
 
 Level = Annotated[float, Field(ge=-90, le=0, allow_inf_nan=False)]
 NoiseKind = Literal["white", "street", "room"]
 EventKind = Literal["click", "whoosh", "bell", "applause"]
+Prosody = Literal["calm", "excited"]
+MANNERS: dict[Prosody, Manner] = {"calm": Manner(pitch=35, range=20), "excited": Manner(pitch=80, range=90)}
+USUAL: dict[Prosody, dict[str, float]] = {
+    "calm": {"words_per_minute": 135, "level": -25.0},
+    "excited": {"words_per_minute": 205, "level": -18.0},
+}
+"""What a line of this prosody is spoken with where it does not say otherwise."""
 
 
 class Pause(Strict):
@@ -25,7 +34,10 @@ class Pause(Strict):
 
 
 class Line(Strict):
-    """Something that is said. It starts at ``start``, or ``gap`` seconds after the line before it ended."""
+    """Something that is said. It starts at ``start``, or ``gap`` seconds after the line before it ended.
+
+    ``prosody`` sets pitch and range of the voice, and the pace and level that the line does not give itself.
+    """
 
     text: str = Field(min_length=1, max_length=4000)
     voice: str = Field(default="en-us", pattern=r"^[A-Za-z0-9-]+(\+[A-Za-z0-9]+)?$")
@@ -34,6 +46,15 @@ class Line(Strict):
     gap: Time = 0.6
     pauses: tuple[Pause, ...] = ()
     level: Level = -22.0
+    call: CallKind | None = None
+    prosody: Prosody | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spoken_as_usual(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("prosody") in USUAL:
+            return {**USUAL[given["prosody"]], **given}
+        return given
 
     @field_validator("text")
     @classmethod
@@ -54,6 +75,10 @@ class Line(Strict):
         if places and places[-1] >= words:
             raise ValueError(f"a pause after word {places[-1]} does not lie between the {words} words")
         return self
+
+    @property
+    def manner(self) -> Manner | None:
+        return MANNERS[self.prosody] if self.prosody else None
 
     @property
     def phrases(self) -> list[tuple[tuple[str, ...], float]]:
@@ -83,10 +108,12 @@ class Noise(_Bed):
 
 
 class Music(_Bed):
-    """A beat of ``tempo_bpm`` with bass and chords; the first beat falls on ``start``."""
+    """A beat of ``tempo_bpm`` with bass and chords; the first beat falls on ``start``. Without ``key`` it is some major key that the
+    truth does not tell."""
 
     tempo_bpm: float = Field(ge=40, le=240)
     level: Level = -24.0
+    key: str | None = Field(default=None, pattern=r"^[A-G]#? (major|minor)$")
 
 
 class Event(Strict):

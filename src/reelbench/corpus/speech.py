@@ -8,7 +8,7 @@ import subprocess
 import sys
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -32,12 +32,21 @@ FADE_S = 0.004
 
 
 @dataclass(frozen=True, slots=True)
+class Manner:
+    """eSpeak's ``pitch`` and pitch ``range``, 0 … 100; it speaks with 50 of both unless told otherwise."""
+
+    pitch: int
+    range: int
+
+
+@dataclass(frozen=True, slots=True)
 class Phrase:
     """Words that are spoken in one breath, at about ``words_per_minute``."""
 
     words: tuple[str, ...]
     voice: str
     words_per_minute: int
+    manner: Manner | None = None
 
     @property
     def text(self) -> str:
@@ -80,7 +89,9 @@ def speak(phrases: Sequence[Phrase]) -> list[Spoken]:
         return []
     require()
     work = [
-        {"voice": phrase.voice, "words_per_minute": phrase.words_per_minute, "text": phrase.text} for phrase in phrases
+        {"voice": phrase.voice, "words_per_minute": phrase.words_per_minute, "text": phrase.text}
+        | (asdict(phrase.manner) if phrase.manner else {})
+        for phrase in phrases
     ]
     try:
         done = subprocess.run(COMMAND, input=json.dumps(work).encode(), capture_output=True, timeout=TIMEOUT_S)

@@ -1,8 +1,8 @@
 """``python -m reelbench.corpus.speech_worker``: speaks with eSpeak NG and says when each word sounds.
 
-Reads ``[{"voice": …, "words_per_minute": …, "text": …}, …]`` on stdin. Answers one JSON line, ``{"rate": …, "parts": [{"samples":
-…, "words": [[character, start, end, syllables], …]}, …]}`` or ``{"error": …}``, and after it the samples of all parts (int16, mono).
-Starts and ends count samples of the part.
+Reads ``[{"voice": …, "words_per_minute": …, "text": …}, …]`` on stdin, perhaps with a ``pitch`` and a ``range`` (0 … 100). Answers
+one JSON line, ``{"rate": …, "parts": [{"samples": …, "words": [[character, start, end, syllables], …]}, …]}`` or ``{"error": …}``, and
+after it the samples of all parts (int16, mono). Starts and ends count samples of the part.
 
 The library keeps a random state between utterances and offers no way to reset it (its own seeding function changes nothing; seen with
 eSpeak NG 1.52): a process of its own makes the samples the same every time.
@@ -21,7 +21,9 @@ import numpy as np
 
 AUDIO_OUTPUT_SYNCHRONOUS = 2
 INITIALIZE_PHONEME_EVENTS, INITIALIZE_PHONEME_IPA, INITIALIZE_DONT_EXIT = 0x0001, 0x0002, 0x8000
-PARAMETER_RATE, POSITION_CHARACTER, CHARS_UTF8 = 1, 1, 1
+PARAMETER_RATE, PARAMETER_PITCH, PARAMETER_RANGE = 1, 3, 4
+POSITION_CHARACTER, CHARS_UTF8 = 1, 1
+USUAL_PITCH = USUAL_RANGE = 50
 EVENT_END_OF_LIST, EVENT_WORD, EVENT_PHONEME = 0, 1, 7
 VOWELS = frozenset("iyɨʉɯuɪʏʊᵻeøɘɵɤoəɛœɜɞʌɔæɐaɶɑɒɚɝ")
 SYLLABIC = "\N{COMBINING VERTICAL LINE BELOW}"
@@ -61,12 +63,20 @@ class Engine:
         self._data = data
         self._sound = bytearray()
         self._events: list[tuple[int, int, int, str]] = []
+        self._manner = (USUAL_PITCH, USUAL_RANGE)
         self._keep = _Callback(self._receive)
         options = INITIALIZE_PHONEME_EVENTS | INITIALIZE_PHONEME_IPA | INITIALIZE_DONT_EXIT
         self.rate = self._library.espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, str(data).encode(), options)
         if self.rate <= 0:
             raise OSError(f"eSpeak NG does not find its voices in {data}")
         self._library.espeak_SetSynthCallback(self._keep)
+
+    def manner(self, pitch: int = USUAL_PITCH, range_: int = USUAL_RANGE) -> None:
+        """How high, and with how much melody, it speaks from here on; a library that was never told keeps to the usual."""
+        if (pitch, range_) != self._manner:
+            self._library.espeak_SetParameter(PARAMETER_PITCH, pitch, 0)
+            self._library.espeak_SetParameter(PARAMETER_RANGE, range_, 0)
+            self._manner = (pitch, range_)
 
     def speak(self, voice: str, words_per_minute: int, text: str) -> tuple[bytes, list[tuple[int, ...]]]:
         """The samples and the words of ``text``. Raises ValueError for a voice that is not there."""
@@ -147,6 +157,7 @@ def main() -> None:
     try:
         engine = Engine(Path(loader.get_library_path()), Path(loader.get_data_path()))
         for line in lines:
+            engine.manner(line.get("pitch", USUAL_PITCH), line.get("range", USUAL_RANGE))
             sound, found = engine.speak(line["voice"], line["words_per_minute"], line["text"])
             sounds.append(sound)
             parts.append({"samples": len(sound) // 2, "words": found})

@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from reelbench.corpus import speech
 from reelbench.corpus.base import CorpusStore, Progress, digest
@@ -26,7 +27,24 @@ from reelbench.paths import atomic_path, write_text
 
 RENDERER_VERSION = 2
 """Raised whenever the same script would give other frames or another truth: kept clips are then rendered anew."""
-LATER_KEYS = ("light", "sound")
+EDIT_VERSION = 1
+"""The same for clips that use a key of ``LATER_KEYS`` beyond the first two."""
+LATER_KEYS: dict[str, object] = {
+    "light": 1.0,
+    "sound": None,
+    "effects": [],
+    "degrade": [],
+    "structure": [],
+    "states": [],
+    "patches": [],
+    "scene": None,
+    "blinks": [],
+    "call": None,
+    "prosody": None,
+    "key": None,
+}
+"""Keys that came later, wherever they stand in a script, with what they are where they say nothing."""
+PEOPLE = {"faces", "people"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +60,45 @@ class Job:
     def key(self) -> str:
         """Changes with everything that shows in the clip."""
         # Keys that came later are left out where they say nothing: older clips keep their place in the store.
-        silent = {name for name in LATER_KEYS if getattr(self.script, name) == Script.model_fields[name].default}
+        script = _without_silent(self.script.model_dump(mode="json", exclude={"title", "photographs"}))
         content = {
             "renderer": RENDERER_VERSION,
-            "script": self.script.model_dump(mode="json", exclude={"title", "photographs", *silent}),
-            "photographs": {
-                name: self.script.photograph(name).model_dump(mode="json", exclude={"file"}) for name in self.pictures
-            },
+            "script": script,
+            "photographs": {name: self._annotated(name) for name in self.pictures},
             "files": {name: digest(path) for name, path in sorted({**self.pictures, **self.fonts}.items())},
         }
         if self.script.sound is not None:
             content["sound"] = SOUND_VERSION
+        if (set(LATER_KEYS) - {"light", "sound"}) & _keys(script):
+            content["edit"] = EDIT_VERSION
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+    def _annotated(self, name: str) -> dict[str, Any]:
+        """What of a photograph's annotations shows in the clip or its truth."""
+        left_out = {"file"}
+        if not {"faces", "masks"} & set(self.script.states) and not any(shot.blinks for shot in self.script.shots):
+            left_out |= PEOPLE
+        photograph = self.script.photograph(name).model_dump(mode="json", exclude=left_out)
+        if "products" not in self.script.states:
+            for item in photograph["objects"]:
+                del item["product"]
+        return photograph
+
+
+def _without_silent(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_silent(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    silent = {key for key, default in LATER_KEYS.items() if key in value and value[key] == default}
+    return {key: _without_silent(item) for key, item in value.items() if key not in silent}
+
+
+def _keys(value: Any) -> set[str]:
+    """All keys, at any depth."""
+    if isinstance(value, dict):
+        return set(value).union(*map(_keys, value.values()))
+    return set().union(*map(_keys, value)) if isinstance(value, list) else set()
 
 
 class SyntheticCorpus:
@@ -96,7 +141,7 @@ def make_job(script: Path, store: CorpusStore) -> Job:
     return Job(
         script.stem,
         parsed,
-        {shot.photograph: parsed.photograph(shot.photograph).path(store) for shot in parsed.shots},
+        {name: parsed.photograph(name).path(store) for name in parsed.pictured},
         {overlay.font: store.path(library().fonts[overlay.font]) for overlay in parsed.overlays},
     )
 

@@ -49,6 +49,10 @@ class Timeline:
         """The overlays of a frame, by number."""
         return [number for number, (start, end) in enumerate(self.overlays) if start <= frame < end]
 
+    def frame(self, seconds: float) -> int:
+        """The frame that is nearest to a time, at most the clip's end."""
+        return min(self.frames, round(seconds * self.fps))
+
     def seconds(self, frame: int) -> float:
         return round(frame / self.fps, 6)
 
