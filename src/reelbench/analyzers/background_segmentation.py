@@ -1,0 +1,153 @@
+"""background_segmentation: which part of the picture is people, and which is background.
+
+Every technique is one switch of the configuration: ``follow`` (landmarks lead from frame to frame), results of
+object_detection upstream (the detector looks only where people are), ``sampling`` and ``size`` of the frames,
+``threads``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from reelbench.analyzers.base import Material, Needs, WeightsSource, naming
+from reelbench.analyzers.blaze.crops import Picture, Square, size_of
+from reelbench.analyzers.faces.events import Clock
+from reelbench.analyzers.person.follow import Following, People, Track
+from reelbench.analyzers.person.pose import DETECTOR_FEED, LANDMARK_FEED, pose_detector, square_around
+from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.openvino_small import SmallNetwork, available, evidence_of
+from reelbench.errors import ConfigError
+from reelbench.media.types import FrameRequest, Sampling
+from reelbench.results import AnalyzerResult, BoxAt, Event
+
+NAME = "background_segmentation"
+PERSON = "person"
+_DETECTION = "object_detection"
+_ROLES = {"detector": DETECTOR_FEED, "landmarks": LANDMARK_FEED}
+
+
+class BackgroundSegmentation:
+    """Outlines people in the sampled frames of a clip; the rest is background.
+
+    ``weights`` names the catalog entry of each network: detector, landmarks. ``size`` is [width, height] of the
+    frames, null as displayed. ``threshold``: least score of a detection. ``closer``: the detector also looks at
+    overlapping parts of a long frame. ``follow`` are the arguments of `person.follow.Following`; ``remember`` false
+    runs the detector on every frame. ``people``: with results of object_detection upstream, look only where it sees a
+    person with at least this score; null looks at the whole frame. Raises ConfigError where one makes no sense."""
+
+    def __init__(
+        self,
+        weights: Mapping[str, str],
+        sampling: Mapping[str, Any],
+        size: Sequence[int] | None = None,
+        threshold: float = 0.5,
+        closer: bool = True,
+        remember: bool = False,
+        follow: Mapping[str, Any] | None = None,
+        people: float | None = None,
+        threads: int = 1,
+    ) -> None:
+        if set(weights) != set(_ROLES):
+            raise ConfigError(f"analyzer.weights names {', '.join(sorted(weights))}", f"give {', '.join(_ROLES)}")
+        for name, value in (("threshold", threshold), ("people", people)):
+            if value is not None and not 0 < value < 1:
+                raise ConfigError(f"analyzer.{name} is {value}", "give a score between 0 and 1")
+        with naming("sampling"):
+            self._request = FrameRequest(Sampling(**sampling), size_of(size))
+        with naming("follow"):
+            self._following = Following(**(follow or {}))
+        self._files, self._threshold, self._closer = dict(weights), threshold, closer
+        self._remember, self._people, self._threads = remember, people, threads
+        self._networks: dict[str, SmallNetwork] = {}
+        self._detections = 0
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(frames=self._request, upstream_if_any=(_DETECTION,) if self._people else ())
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        return tuple(self._files[role] for role in _ROLES)
+
+    @property
+    def step(self) -> int:
+        return 1
+
+    def available(self) -> Availability:
+        return available()
+
+    def prepare(self, store: WeightsSource) -> None:
+        """Nothing is built."""
+
+    def load(self, store: WeightsSource) -> None:
+        self._networks = {
+            role: SmallNetwork(store.path(self._files[role]), feed, self._threads) for role, feed in _ROLES.items()
+        }
+
+    def analyze(self, material: Material) -> AnalyzerResult:
+        info = material.info
+        detector = pose_detector(self._networks["detector"], self._threshold)
+        people = People(detector, self._networks["landmarks"], self._following, self._remember, self._closer)
+        pts_s: list[float] = []
+        for frame in material.frames:
+            known = self._known(material, frame.pts_s)
+            with material.phases("infer"):
+                people.step(Picture(frame.image, info.width, info.height), frame.pts_s, known)
+            pts_s.append(frame.pts_s)
+        self._detections = people.detections
+        with material.phases("postprocess", items=0):
+            clock = Clock(pts_s, info.duration_s)
+            found = [_event(track, clock, number) for number, track in enumerate(people.tracks)]
+        return AnalyzerResult(
+            analyzer=NAME,
+            clip=material.clip,
+            duration_s=info.duration_s,
+            frames_sampled=len(pts_s),
+            frames_inferred=len(pts_s),
+            sampled_s=tuple(pts_s),
+            events=tuple(found),
+        )
+
+    def evidence(self) -> Evidence:
+        """``detections``: on how many frames of the last clip the detector ran."""
+        return evidence_of(self._networks, detections=self._detections)
+
+    def close(self) -> None:
+        self._networks = {}
+
+    def _known(self, material: Material, t_s: float) -> list[Square] | None:
+        """Where object_detection sees people at that instant, the surest first; None where nobody asked it."""
+        if self._people is None or _DETECTION not in material.upstream:
+            return None
+        boxes = [
+            at
+            for event in material.upstream[_DETECTION].events
+            if event.label == PERSON and (at := event.box_at(t_s)) is not None and at.score >= self._people
+        ]
+        return [square_around(at.box) for at in sorted(boxes, key=lambda at: -at.score)]
+
+
+def _event(track: Track, clock: Clock, number: int) -> Event:
+    """One person over time; ``attributes.masks`` are the outlines at each sample."""
+    start, end = clock.span(track.seen[0][0], track.seen[-1][0])
+    keys = tuple(BoxAt(t_s=t_s, box=person.box, score=person.score) for t_s, person in track.seen)
+    best = max(keys, key=lambda key: key.score)
+    cover = [person.cover for _, person in track.seen]
+    return Event(
+        start_s=start,
+        end_s=end,
+        label=PERSON,
+        score=best.score,
+        box=best.box,
+        track=keys,
+        attributes={
+            "person": number,
+            "samples": len(keys),
+            "cover": round(float(np.mean(cover)), 4),
+            "cover_max": round(max(cover), 4),
+            # One row for each sample: t_s, then the outlines as x, y, x, y … in pixels.
+            "masks": [[round(t_s, 4), [list(one) for one in person.outlines]] for t_s, person in track.seen],
+        },
+    )

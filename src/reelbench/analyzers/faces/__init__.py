@@ -1,0 +1,1 @@
+"""Faces: detection, landmarks, irises, and following a face from frame to frame."""

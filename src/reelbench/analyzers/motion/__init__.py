@@ -1,0 +1,1 @@
+"""How the picture moves and changes from frame to frame."""

@@ -1,0 +1,1 @@
+"""People: detection by pose, masks, and following them from frame to frame."""

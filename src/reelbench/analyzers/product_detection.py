@@ -1,0 +1,138 @@
+"""product_detection: which kinds of products are shown, where and when.
+
+Objects come from object_detection, upstream; a classifier looks at a few pictures of each, and now and then at the
+picture as a whole; a taxonomy (``conf/products.yaml``) says which objects and classes are products. How often it
+looks is the price: ``deciding``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reelbench.analyzers.base import Material, Needs, WeightsSource, naming
+from reelbench.analyzers.blaze.crops import Picture, size_of
+from reelbench.analyzers.products.taxonomy import read_taxonomy
+from reelbench.analyzers.products.things import Classifier, Deciding, Thing, judge, scene_events
+from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.openvino_small import Feed, SmallNetwork, available, evidence_of
+from reelbench.errors import ConfigError
+from reelbench.media.types import FrameRequest, Sampling
+from reelbench.results import AnalyzerResult, Event
+
+NAME = "product_detection"
+_DETECTION = "object_detection"
+_PERSON = "person"
+_ROLES = ("classifier", "names")
+
+
+class ProductDetection:
+    """Tells products from other things.
+
+    ``weights`` names the catalog entries of the classifier and of its classes' names. ``size`` is [width, height] of
+    the frames, null as displayed. ``deciding`` are the arguments of `products.things.Deciding`. ``taxonomy`` is a
+    file like ``conf/products.yaml``; null: that one. Raises ConfigError where one of them makes no sense."""
+
+    def __init__(
+        self,
+        weights: Mapping[str, str],
+        sampling: Mapping[str, Any],
+        size: Sequence[int] | None = None,
+        deciding: Mapping[str, Any] | None = None,
+        taxonomy: str | None = None,
+        threads: int = 1,
+    ) -> None:
+        if set(weights) != set(_ROLES):
+            raise ConfigError(f"analyzer.weights names {', '.join(sorted(weights))}", f"give {', '.join(_ROLES)}")
+        with naming("sampling"):
+            self._request = FrameRequest(Sampling(**sampling), size_of(size))
+        with naming("deciding"):
+            self._deciding = Deciding(**(deciding or {}))
+        self._taxonomy = read_taxonomy(None if taxonomy is None else Path(taxonomy))
+        self._files, self._threads = dict(weights), threads
+        self._network: SmallNetwork | None = None
+        self._names: list[str] = []
+        self._runs = 0
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(frames=self._request, upstream=(_DETECTION,))
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        return tuple(self._files[role] for role in _ROLES)
+
+    @property
+    def step(self) -> int:
+        return 1
+
+    def available(self) -> Availability:
+        return available()
+
+    def prepare(self, store: WeightsSource) -> None:
+        """Nothing is built."""
+
+    def load(self, store: WeightsSource) -> None:
+        self._network = SmallNetwork(store.path(self._files["classifier"]), Feed(), self._threads)
+        lines = store.path(self._files["names"]).read_text(encoding="utf-8").splitlines()
+        self._names = [line.split(",")[0].strip() for line in lines]
+
+    def analyze(self, material: Material) -> AnalyzerResult:
+        """Frames are not kept: an object's pictures are classified as they pass, at instants that follow from its
+        time."""
+        assert self._network is not None
+        classifier, info = Classifier(self._network), material.info
+        objects = [event for event in material.upstream[_DETECTION].events if event.label != _PERSON]
+        things = [Thing(event) for event in objects]
+        scene: list[tuple[float, NDArray[np.float32]]] = []
+        pts_s: list[float] = []
+        for frame in material.frames:
+            with material.phases("infer"):
+                self._look(classifier, Picture(frame.image, info.width, info.height), frame.pts_s, things, scene)
+            pts_s.append(frame.pts_s)
+        self._runs = classifier.runs
+        with material.phases("postprocess", items=0):
+            found = self._events(things, scene, info.duration_s) if pts_s else []
+        return AnalyzerResult(
+            analyzer=NAME,
+            clip=material.clip,
+            duration_s=info.duration_s,
+            frames_sampled=len(pts_s),
+            frames_inferred=len(pts_s),
+            sampled_s=tuple(pts_s),
+            events=tuple(found),
+        )
+
+    def evidence(self) -> Evidence:
+        """``looks``: how many pictures were classified in the last clip."""
+        assert self._network is not None
+        return evidence_of({"classifier": self._network}, looks=self._runs)
+
+    def close(self) -> None:
+        self._network = None
+
+    def _look(
+        self,
+        classifier: Classifier,
+        picture: Picture,
+        t_s: float,
+        things: Sequence[Thing],
+        scene: list[tuple[float, NDArray[np.float32]]],
+    ) -> None:
+        how = self._deciding
+        for thing in things:
+            box = thing.due(t_s, how.looks)
+            if box is not None:
+                thing.seen.append(classifier.box(picture, box))
+        if how.scene_every_s is not None and (not scene or t_s - scene[-1][0] >= how.scene_every_s - 1e-6):
+            scene.append((t_s, classifier.whole(picture)))
+
+    def _events(
+        self, things: Sequence[Thing], scene: Sequence[tuple[float, NDArray[np.float32]]], duration_s: float
+    ) -> list[Event]:
+        judged = (judge(thing, self._taxonomy, self._deciding, self._names) for thing in things)
+        products = [event for event in judged if event is not None]
+        return products + scene_events(scene, self._taxonomy, self._deciding.scene, duration_s, products, self._names)

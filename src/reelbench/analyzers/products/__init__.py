@@ -1,0 +1,1 @@
+"""Products: the taxonomy, and what a picture of a thing is taken for."""

@@ -1,0 +1,121 @@
+"""Small published networks in OpenVINO, several to an analyzer: read as they are, in FP32, one image at a time.
+
+`openvino.OpenVINO` converts, quantizes and keeps; networks of one to twenty milliseconds need none of that: they
+compile in a moment."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reelbench.engines.base import Availability, Evidence
+from reelbench.errors import AnalyzerError
+
+_EXECUTED = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}
+_PACKAGES = {"openvino": "openvino", "cv2": "opencv-python-headless"}
+
+
+def available() -> Availability:
+    """Whether OpenVINO and OpenCV are here."""
+    for module, package in _PACKAGES.items():
+        if importlib.util.find_spec(module) is None:
+            return Availability(False, f"{package} is not installed", f"pip install {package}")
+    return Availability(True)
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """How an image becomes the input: (x - ``mean``) / ``scale`` for each channel, channels first where ``chw``."""
+
+    mean: Sequence[float] = (0.0,)
+    scale: float = 1.0
+    chw: bool = False
+
+
+class SmallNetwork:
+    """One compiled network. ``threads`` 0 leaves OpenVINO's own choice; one is the cheapest in CPU time."""
+
+    def __init__(self, model: Path, feed: Feed, threads: int = 1) -> None:
+        """Raises AnalyzerError where OpenVINO cannot read ``model``."""
+        import openvino as ov
+        from openvino.preprocess import PrePostProcessor
+
+        core = ov.Core()
+        try:
+            network = core.read_model(model)
+        except RuntimeError as error:
+            raise AnalyzerError(f"OpenVINO cannot read {model.name}: {str(error).strip().splitlines()[-1]}") from error
+        if network.is_dynamic():
+            network.reshape([1, *(int(side.get_length()) for side in list(network.input().partial_shape)[1:])])
+        if feed.scale != 1.0 or any(feed.mean):
+            build = PrePostProcessor(network)
+            build.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NCHW" if feed.chw else "NHWC"))
+            mean = [float(value) for value in feed.mean] * (3 // len(feed.mean))
+            build.input().preprocess().convert_element_type(ov.Type.f32).mean(mean).scale([float(feed.scale)] * 3)
+            network = build.build()
+        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": "1"}
+        if threads:
+            options["INFERENCE_NUM_THREADS"] = str(threads)
+        self._compiled = core.compile_model(network, "CPU", options)
+        self._request = self._compiled.create_infer_request()
+        self._names = [output.get_any_name() for output in self._compiled.outputs]
+        self._chw = feed.chw
+
+    def __call__(self, image: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """An H×W×3 image of the network's size to its outputs by name, without their first axis. They are copies."""
+        given = np.ascontiguousarray(image.transpose(2, 0, 1) if self._chw else image)[None]
+        self._request.infer([given], share_inputs=True)
+        return {
+            name: np.array(self._request.get_output_tensor(i).data[0], np.float32) for i, name in enumerate(self._names)
+        }
+
+    def executed(self) -> Counter[str]:
+        """How many convolutions ran in which precision."""
+        ran: Counter[str] = Counter()
+        for node in self._compiled.get_runtime_model().get_ordered_ops():
+            info = node.get_rt_info()
+            if info["layerType"].astype(str) == "Convolution":
+                precision = info["runtimePrecision"].astype(str)
+                ran[_EXECUTED.get(precision, precision)] += 1
+        return ran
+
+    @property
+    def device(self) -> str:
+        return ",".join(self._compiled.get_property("EXECUTION_DEVICES"))
+
+    @property
+    def arithmetic(self) -> str:
+        """What the plug-in says that it computes in; weights that were published in fp16 may make single layers
+        report fp16."""
+        return str(self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
+
+    @property
+    def threads(self) -> int:
+        return int(self._compiled.get_property("INFERENCE_NUM_THREADS"))
+
+
+def evidence_of(networks: Mapping[str, SmallNetwork], **details: Any) -> Evidence:
+    """What the networks of one analyzer executed as; ``precision`` is that of most convolutions."""
+    ran = {name: network.executed() for name, network in networks.items()}
+    total = sum(ran.values(), Counter())
+    first = next(iter(networks.values()))
+    return Evidence(
+        engine="openvino",
+        device=first.device,
+        precision=total.most_common(1)[0][0] if total else "unknown",
+        version=importlib.metadata.version("openvino"),
+        details={
+            "convolutions": {name: dict(sorted(counted.items())) for name, counted in ran.items()},
+            "inference_precision": first.arithmetic,
+            "threads": first.threads,
+            **details,
+        },
+    )
