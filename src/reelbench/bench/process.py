@@ -76,7 +76,8 @@ def clip_message(name: str, info: ClipInfo, upstream: Mapping[str, AnalyzerResul
 class WorkerProcess:
     """One worker. ``process_s``: seconds from asking for the process until Python was up in it. ``package``: the folder of its code."""
 
-    def __init__(self, job: Job, code: Code | None = None) -> None:
+    def __init__(self, job: Job, code: Code | None = None, *, wait: bool = True) -> None:
+        """With ``wait`` off it returns at once: `take` gives 'ready' when the process is up."""
         code = code or Code()
         ours, theirs = socket.socketpair()
         started = perf_counter()
@@ -92,8 +93,11 @@ class WorkerProcess:
             )
         theirs.close()
         self._pipe = Connection(ours.detach())
+        self.process_s, self.package = 0.0, Path()
         try:
             self._pipe.send(("job", job.message()))
+            if not wait:
+                return
             _, about = self._receive(START_TIMEOUT_S, None)
         except BaseException as error:
             self.kill()
@@ -106,6 +110,26 @@ class WorkerProcess:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def pipe(self) -> Connection:
+        """For `multiprocessing.connection.wait` on several workers."""
+        return self._pipe
+
+    def post(self, request: str, value: Any = None) -> None:
+        """Send a request and do not wait; WorkerDied where nobody is there."""
+        try:
+            self._pipe.send((request, value))
+        except OSError as error:
+            raise WorkerDied(self._last_words()) from error
+
+    def take(self) -> tuple[str, Any]:
+        """The next message, 'progress' too; blocks until there is one. WorkerDied where the process is gone."""
+        try:
+            kind, value = self._pipe.recv()
+        except (EOFError, OSError) as error:
+            raise WorkerDied(self._last_words()) from error
+        return kind, value
 
     def analyze(
         self,

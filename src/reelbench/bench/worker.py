@@ -12,6 +12,7 @@ in its figures, and a decoder or a network that crashes or hangs takes only this
     untimed    → untimed     the result of one pass without instruments (`reelbench.bench.audit`)
     repeated   → repeated    by how much repeated frames are faster than changing ones (`reelbench.bench.audit`)
     evidence   → evidence
+    call       → called      what a function returns that the parent names (`reelbench.system.work`)
     stop
 """
 
@@ -140,6 +141,16 @@ class _Worker:
         analyzer, store = self._build()
         analyzer.load(store)
         return "loaded", perf_counter() - started
+
+    def _call(self, value: dict[str, Any]) -> tuple[str, Any]:
+        """``value["function"]`` is 'module:name': called with the analyzer (None before 'load'), the job, ``value`` and how to tell."""
+        from importlib import import_module
+
+        def tell(share: float) -> None:
+            self._pipe.send(("progress", share))
+
+        module, _, name = value["function"].partition(":")
+        return "called", getattr(import_module(module), name)(self._analyzer, self._job, value, tell)
 
     def _evidence(self, _: None) -> tuple[str, Any]:
         return "evidence", asdict(self._analyzer.evidence())

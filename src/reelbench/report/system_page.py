@@ -1,0 +1,50 @@
+"""The self-contained page of a system run: what ran where and when, what held it up, what each analyzer cost and found."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from reelbench.paths import write_text
+from reelbench.report import system_data
+from reelbench.report.render import flat, render
+from reelbench.report.system_terminal import quality, reasons
+from reelbench.system.folder import SystemFolder
+
+PAGE = "report.html"
+LEVELS = {
+    "done": "finished",
+    "failed": "failed",
+    "timed_out": "failed",
+    "unavailable": "unavailable",
+    "skipped": "unavailable",
+}
+
+
+def write_system_page(path: Path, target: Path | None = None) -> Path:
+    """Write the page of the run in ``path`` (``report.html`` there, or ``target``) and return where it is.
+
+    InputError: no folder of a system run, or a damaged one. OutputError: the page cannot be written.
+    """
+    folder = SystemFolder.open(path)
+    record, spans = folder.record, folder.spans
+    held, waited_s = system_data.held_up(record, spans)
+    environment = path / "environment.json"
+    machine = json.loads(environment.read_text(encoding="utf-8")) if environment.is_file() else {}
+    html = render(
+        "system.html.j2",
+        title=f"System run: {record.system}, plan {record.plan}",
+        record=record,
+        totals=record.totals,
+        gantt=system_data.gantt(record, spans),
+        colours=system_data.colours(record),
+        held=held,
+        waited_s=waited_s,
+        levels=LEVELS,
+        quality=quality,
+        reasons=reasons(record),
+        machine=flat({key: machine[key] for key in ("machine", "python", "reelbench", "code") if key in machine}),
+        tasks=sum(1 for span in spans if span.kind == "task"),
+    )
+    write_text(target or path / PAGE, html)
+    return target or path / PAGE

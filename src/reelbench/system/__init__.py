@@ -1,0 +1,1 @@
+"""The whole system: all analyzers on all clips, each clip decoded once, by a plan, with nothing lost."""

@@ -1,0 +1,172 @@
+"""The configuration of a system run: conf/system, conf/plan, and one ordinary configuration for each analyzer that takes part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from reelbench.config import Node, RunConfig, compose, one_line_errors, variants
+from reelbench.errors import ConfigError
+from reelbench.media.types import DecodeOptions
+from reelbench.paths import conf_dir
+
+CHOICES = ("system", "plan")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Timeouts(_Strict):
+    base_s: float = Field(gt=0)
+    per_video_s: float = Field(ge=0)
+    load_s: float = Field(gt=0)
+    prepare_s: float = Field(gt=0)
+
+
+class SystemConfig(_Strict):
+    """conf/system/<name>.yaml; the comments there say what each means."""
+
+    name: str
+    analyzers: Literal["auto"] | tuple[str, ...]
+    leave_out: tuple[str, ...] = ()
+    variant: str
+    variants: dict[str, str] = Field(default_factory=dict)
+    settings: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    decode: DecodeOptions
+    preload: bool
+    timeout: Timeouts
+    retries: int = Field(ge=0)
+    give_up_after: int = Field(ge=1)
+    worker_memory_mb: float = Field(gt=0)
+    scratch: Path | None = None
+
+
+class PlanConfig(_Strict):
+    """conf/plan/<name>.yaml."""
+
+    name: str
+    decode: Literal["once", "each"]
+    cores: int | None = Field(default=None, ge=1)
+    memory_mb: float = Field(gt=0)
+    clips_at_once: int = Field(ge=1)
+    copies: dict[str, int] = Field(default_factory=dict)
+    wide: dict[str, int] = Field(default_factory=dict)
+    order: Node
+    timings: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """``base`` is an ordinary configuration from which corpus, limits, seed and folders are taken; ``analyzers`` has one for each."""
+
+    system: SystemConfig
+    plan: PlanConfig
+    base: RunConfig
+    analyzers: dict[str, RunConfig]
+
+    @property
+    def runs_dir(self) -> Path:
+        return self.base.runs_dir / "system"
+
+
+def compose_system(settings: Sequence[str]) -> Composed:
+    """Compose ``settings`` (``system=…``, ``plan=…``, ``system.retries=2`` and all that a run takes but analyzer and variant).
+
+    Raises ConfigError for what does not exist, with what there is instead.
+    """
+    own = [item for item in settings if item.split("=")[0].split(".")[0] in CHOICES]
+    common = [item for item in settings if item not in own]
+    for item in common:
+        if item.startswith(("analyzer", "variant=", "quality")):
+            raise ConfigError(
+                f"'{item}' belongs to the run of one analyzer",
+                "here: system.analyzers=[a,b], system.variant=…, system.variants.a=…, +system.settings.a=[analyzer.…]",
+            )
+    with _hydra():
+        system, plan = _nodes(own, common)
+        names = _names(system, common)
+        if not names:
+            raise ConfigError("no analyzer takes part", "see system.analyzers and system.leave_out")
+        configs = {name: _config(name, system, common) for name in names}
+        return Composed(system, plan, next(iter(configs.values())), configs)
+
+
+def _nodes(own: Sequence[str], common: Sequence[str]) -> tuple[SystemConfig, PlanConfig]:
+    from hydra import compose as hydra_compose
+    from omegaconf import OmegaConf
+
+    chosen = {"system": "default", "plan": "auto"}
+    chosen |= dict(item.split("=", 1) for item in own if item.split("=")[0] in CHOICES)
+    inner = [item for item in own if item.split("=")[0] not in CHOICES]
+    groups = [f"+{group}={name}" for group, name in chosen.items()]
+    searched = [item for item in common if item.startswith("hydra.searchpath=")]
+    with one_line_errors():
+        cfg = hydra_compose("config", overrides=[*searched, *groups, *_opened(inner)])
+        found = OmegaConf.to_container(OmegaConf.masked_copy(cfg, list(CHOICES)), resolve=True, throw_on_missing=True)
+    assert isinstance(found, dict)
+    return _checked(SystemConfig, "system", found), _checked(PlanConfig, "plan", found)
+
+
+_OPEN = ("system.variants.", "system.settings.", "plan.copies.", "plan.wide.")
+
+
+def _opened(settings: Sequence[str]) -> list[str]:
+    """Entries of mappings by an analyzer's name may be new: Hydra wants '++' for these."""
+    return [f"++{item}" if item.startswith(_OPEN) else item for item in settings]
+
+
+def _checked(model: Any, key: str, found: dict[Any, Any]) -> Any:
+    try:
+        return model.model_validate(found[key])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join([key, *map(str, first["loc"])])
+        raise ConfigError(
+            f"configuration: {where}: {first['msg']}", "docs/system.md describes every setting"
+        ) from error
+
+
+def _names(system: SystemConfig, common: Sequence[str]) -> list[str]:
+    known = analyzer_names(common)
+    asked = known if system.analyzers == "auto" else list(dict.fromkeys(system.analyzers))
+    for name in (*asked, *system.leave_out, *system.variants, *system.settings):
+        if name not in known:
+            raise ConfigError(f"there is no analyzer '{name}'", f"there are: {', '.join(known)}")
+    return [name for name in asked if name not in system.leave_out]
+
+
+def analyzer_names(overrides: Sequence[str]) -> list[str]:
+    """Every analyzer on Hydra's search path and on what ``overrides`` add to it."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    with _hydra():
+        loader = GlobalHydra.instance().config_loader()
+        searched = [item for item in overrides if item.startswith("hydra.searchpath=")]
+        return sorted(loader.get_group_options("analyzer", config_name="config", overrides=searched))
+
+
+def _config(name: str, system: SystemConfig, common: Sequence[str]) -> RunConfig:
+    variant = system.variants.get(name, system.variant)
+    if variant not in (known := variants(name, common)):
+        hint = f"choose one: system.variants.{name}={'|'.join(known)}, or leave it out: system.leave_out=[{name}]"
+        raise ConfigError(f"analyzer {name} has no variant '{variant}'", hint)
+    return compose([*common, f"analyzer={name}", f"variant={variant}", *system.settings.get(name, ())])
+
+
+@contextmanager
+def _hydra() -> Iterator[None]:
+    """Hydra made ready once for all that is composed within."""
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    if GlobalHydra.instance().is_initialized():
+        yield
+        return
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        yield

@@ -1,0 +1,280 @@
+"""Carries the tasks out: one loop in the parent, which sleeps in the kernel until a worker has something to say.
+
+The plan says what is started; the executor knows what is ready, and what happens when a worker fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import wait
+from time import monotonic, process_time
+from typing import Any
+
+from pydantic import ValidationError
+
+from reelbench.bench.live import Progress
+from reelbench.bench.process import WorkerDied, clip_message
+from reelbench.bench.worker import Job
+from reelbench.errors import OutputError
+from reelbench.media.types import ClipInfo, FrameRequest
+from reelbench.results import AnalyzerResult
+from reelbench.system import work
+from reelbench.system.config import SystemConfig
+from reelbench.system.crew import Crew
+from reelbench.system.folder import SystemFolder
+from reelbench.system.ledger import Ledger
+from reelbench.system.plans import Plan, Resources
+from reelbench.system.pool import Hand, Step
+from reelbench.system.records import Session, Status
+from reelbench.system.spool import request_key
+from reelbench.system.tasks import BUILT_IN, DECODE, SOUND, Key, Machine, Task, Timings
+
+LOOK_EVERY_S = 0.2
+
+
+@dataclass
+class Order:
+    """What an executor is to do. ``states`` are the tasks that are over already; ``jobs`` by the name of the task; ``frames`` and
+    ``rates`` are what each analyzer asks for."""
+
+    tasks: list[Task]
+    states: dict[Key, Status]
+    jobs: Mapping[str, Job]
+    infos: Mapping[str, ClipInfo]
+    frames: Mapping[str, FrameRequest]
+    rates: Mapping[str, int]
+    config: SystemConfig
+    machine: Machine
+    timings: Timings
+    clips_at_once: int
+    copies: Mapping[str, int]
+    decode_once: bool
+
+
+class Executor:
+    """``run`` returns when every task has ended; ``settled`` is told each clip of which that is so. What was finished is in the folder
+    whatever happens. Raises OutputError where the disk is full."""
+
+    def __init__(
+        self,
+        order: Order,
+        plan: Plan,
+        folder: SystemFolder,
+        progress: Progress,
+        session: Session,
+        settled: Callable[[str], None],
+    ) -> None:
+        self.order, self.plan, self.folder, self.progress, self.session = order, plan, folder, progress, session
+        give_up = order.config.give_up_after
+        self.ledger = Ledger(order.tasks, order.states, folder, session, progress, settled, give_up)
+        self.crew = Crew(order.jobs, order.machine, order.config.timeout, order.copies)
+
+    def run(self) -> None:
+        cpu = process_time()
+        tasks = list(self.ledger.open.values())
+        try:
+            self.plan.begin(tasks, self.order.timings, self.order.machine)
+            self.crew.settle_homes(tasks, self.order.timings)
+            if self.order.config.preload:
+                self._preload(list(dict.fromkeys(task.name for task in tasks)))
+            self.session.first_task_s = self.ledger.now()
+            self.progress.start(self.ledger.total)
+            while True:
+                self.ledger.settle_hopeless({task.key for task in self.crew.running})
+                self._launch()
+                if not self.crew.busy:
+                    break
+                self._wait()
+        finally:
+            self.crew.stop()
+            self.folder.clear_scratch()
+            self.session.ended_s = self.ledger.now()
+            self.session.parent_cpu_s = process_time() - cpu
+
+    @property
+    def _wanted(self) -> set[str]:
+        return {task.name for task in self.ledger.open.values()}
+
+    def _preload(self, names: list[str]) -> None:
+        """Every worker that will be needed, each on its home core where that is free; fewer where memory ends."""
+        self.progress.stage("starting the workers")
+        while True:
+            free = self.crew.free_cores()
+            if free and names and self.crew.room() > 0:
+                name = next((one for one in names if self.crew.homes[one] in free), names[0])
+                names.remove(name)
+                home = self.crew.homes[name]
+                self.crew.bring_up(name, None, (home if home in free else free[0],), self._wanted)
+            elif self.crew.busy:
+                self._wait()
+            else:
+                return
+
+    # What is started
+
+    def _launch(self) -> None:
+        while True:
+            running, free = self.crew.running, self.crew.free_cores()
+            ready = [task for task in self.ledger.open.values() if self._is_ready(task, running, free)]
+            if not ready:
+                return
+            task = self.plan.next(ready, running, Resources(free, self.crew.room()))
+            if task is None:
+                if running:
+                    return
+                task = ready[0]
+            self._start(task, free)
+
+    def _is_ready(self, task: Task, running: Sequence[Task], free: tuple[int, ...]) -> bool:
+        states, spools = self.ledger.states, self.ledger.spools
+        if any(other.key == task.key for other in running):
+            return False
+        if any(states.get((task.clip, name)) != "done" for name in task.after):
+            return False
+        if any((task.clip, name) not in states for name in task.after_if_any):
+            return False
+        if task.name in BUILT_IN and task.clip not in spools and len(spools) >= self.order.clips_at_once:
+            return False
+        return self.crew.can_take(task, free)
+
+    def _start(self, task: Task, free: tuple[int, ...]) -> None:
+        ledger = self.ledger
+        if task.name in BUILT_IN and task.clip not in ledger.spools:
+            ledger.spools[task.clip] = self.folder.open_scratch(task.clip)
+        done, left_s = ledger.total - len(ledger.open), ledger.left_s(len(self.order.machine.cores))
+        self.progress.update(task.clip, task.name, done, ledger.total, left_s)
+        hand = self.crew.idle_for(task, free)
+        if hand is None:
+            self.crew.bring_up(task.name, task, self.crew.cores_for(task, free), self._wanted)
+            return
+        self._give(hand, task, hand.home if set(hand.home) <= set(free) else self.crew.cores_for(task, free))
+
+    def _give(self, hand: Hand, task: Task, cores: tuple[int, ...]) -> None:
+        self.ledger.tries[task.key] += 1
+        try:
+            hand.begin("task", task, cores, [self._step(task)])
+        except WorkerDied as error:
+            self._died(hand, error.message)
+
+    def _step(self, task: Task) -> Step:
+        order, limits = self.order, self.order.config.timeout
+        timeout_s = limits.base_s + limits.per_video_s * task.video_s
+        message: dict[str, Any] = clip_message(task.clip, order.infos[task.clip], {})
+        message["folder"] = str(self.ledger.spools.get(task.clip, ""))
+        readers = [one for one in self.ledger.open.values() if one.clip == task.clip]
+        if task.name == DECODE:
+            asked = {request_key(order.frames[t.name]): order.frames[t.name] for t in readers if DECODE in t.after}
+            message |= {"function": work.FRAMES, "requests": [asdict(request) for request in asked.values()]}
+        elif task.name == SOUND:
+            rates = sorted({order.rates[t.name] for t in readers if SOUND in t.after})
+            message |= {"function": work.HEAR, "rates": rates}
+        else:
+            message |= {"function": work.ANALYZE, "upstream": self._upstream(task)}
+            if not order.decode_once:
+                return "analyze", message, timeout_s
+        return "call", message, timeout_s
+
+    def _upstream(self, task: Task) -> dict[str, str]:
+        """The results that the task is handed, as JSON: all that it needs, and what there is of the others."""
+        found = {}
+        for name in task.waits_for:
+            if name not in BUILT_IN and self.ledger.states.get((task.clip, name)) == "done":
+                found[name] = self.folder.result_path((task.clip, name)).read_text(encoding="utf-8")
+        return found
+
+    # What workers say, and what is seen of them
+
+    def _wait(self) -> None:
+        pipes: dict[Any, Hand] = {hand.process.pipe: hand for hand in self.crew.hands}
+        for pipe in wait(list(pipes), LOOK_EVERY_S):
+            if pipes[pipe] in self.crew.hands:
+                self._hear(pipes[pipe])
+        self._look()
+
+    def _hear(self, hand: Hand) -> None:
+        try:
+            kind, value = hand.process.take()
+            if kind == "progress":
+                return
+            if kind in ("failed", "refused"):
+                self._fail(hand, "failed", value[0] if kind == "refused" else str(value))
+            elif hand.awaited == "prepare":
+                self.crew.prepared(hand, self._wanted)
+            elif not hand.step():
+                self._finished(hand, value)
+        except WorkerDied as error:
+            self._died(hand, error.message)
+
+    def _finished(self, hand: Hand, value: Any) -> None:
+        hand.look()
+        hand.weigh()
+        task = hand.task
+        if hand.kind == "load":
+            self.folder.add(self.ledger.span(hand, None, "done"))
+            hand.busy, hand.task = False, None
+            if task is not None:
+                self._give(hand, task, hand.cores)
+            return
+        assert task is not None
+        if "full" in value:
+            raise OutputError(
+                f"decoding {task.clip} into {value['full']}: the disk is full",
+                "free some space, or choose another folder (system.scratch=DIR); the same command goes on from there",
+            )
+        try:
+            result = None if task.name in BUILT_IN else _result(value["result"], task)
+        except ValueError as error:
+            self._fail(hand, "failed", f"wrong schema: {error}")
+            return
+        hand.rest()
+        span = self.ledger.span(hand, task, "done", sample=value["sample"])
+        self.ledger.end(task, "done", "", span, result)
+
+    def _died(self, hand: Hand, reason: str) -> None:
+        if not hand.busy:
+            self.crew.drop(hand)  # killed by somebody while it had nothing to do: a fresh one comes when it is needed
+            return
+        tried = self.ledger.tries[hand.task.key] if hand.task is not None else 0
+        self._fail(hand, "failed", reason, again=hand.kind == "task" and tried <= self.order.config.retries)
+
+    def _look(self) -> None:
+        """Memory and time of what works at the moment."""
+        cap = self.order.config.worker_memory_mb * 1e6
+        for hand in self.crew.busy:
+            rss = hand.look()
+            if rss > cap:
+                self._fail(hand, "failed", f"memory cap: it held {rss / 1e6:.0f} MB, more than {cap / 1e6:.0f} MB")
+            elif (now := monotonic()) > hand.deadline:
+                self._fail(hand, "timed_out", f"no answer within {now - hand.began:.0f} s: killed")
+        self.crew.weigh(self._wanted)
+
+    def _fail(self, hand: Hand, status: Status, reason: str, *, again: bool = False) -> None:
+        """A worker that failed is not used again: the next task gets a fresh one."""
+        task, ledger = hand.task, self.ledger
+        span = ledger.span(hand, task, status, reason, final=not again)
+        self.crew.drop(hand)
+        if task is None:  # loading ahead of any clip: the first clip tries again, and says why
+            self.folder.add(span)
+            self.progress.message(f"{hand.name}: cannot load: {reason}")
+            return
+        if hand.kind == "load":
+            ledger.tries[task.key] += 1
+            span.reason = reason = f"cannot load: {reason}"
+        if again:
+            self.folder.add(span)
+            self.progress.message(f"{task.clip}: {task.name}: {reason}; tried again")
+            return
+        ledger.end(task, status, reason, span)
+
+
+def _result(text: str, task: Task) -> AnalyzerResult:
+    """The result that came back; ValueError says what is wrong with it."""
+    try:
+        result = AnalyzerResult.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    if result.clip != task.clip:
+        raise ValueError(f"it is about the clip '{result.clip}'")
+    return result

@@ -1,0 +1,174 @@
+"""The folder of one system run: created, found again after a crash, and written so that no result is ever lost, torn, or twice."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from pydantic import ValidationError
+
+from reelbench.bench.run_folder import safe_name
+from reelbench.errors import InputError
+from reelbench.paths import claim, describe_os_error, write_text
+from reelbench.results import AnalyzerResult
+from reelbench.system.records import Span, SystemRecord
+from reelbench.system.tasks import Key
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+RECORD = "system.json"
+TIMELINE = "timeline.jsonl"
+
+
+class SystemFolder:
+    """``record`` is the run's state; `save` writes it. ``spans`` are the lines of the timeline."""
+
+    def __init__(self, path: Path, record: SystemRecord, scratch: Path | None = None) -> None:
+        self.path = path
+        self.record = record
+        self.spans: list[Span] = []
+        self.scratch = scratch / f"reelbench-{record.id}" if scratch is not None else path / "scratch"
+        self._lock: FileLock | None = None
+
+    @classmethod
+    def create(cls, runs_dir: Path, record: SystemRecord, scratch: Path | None) -> SystemFolder:
+        """A new folder ``runs_dir``/<id>; OutputError where it cannot be written."""
+        path = runs_dir / record.id
+        try:
+            for name in ("results", "logs"):
+                (path / name).mkdir(parents=True)
+        except OSError as error:
+            raise describe_os_error(error, path, "cannot create the run's folder") from error
+        folder = cls(path, record, scratch)
+        folder.claim()
+        folder.save()
+        return folder
+
+    @classmethod
+    def open(cls, path: Path, scratch: Path | None = None) -> SystemFolder:
+        """An existing folder with its timeline; InputError where it is none, or damaged."""
+        try:
+            record = SystemRecord.model_validate_json((path / RECORD).read_bytes())
+        except FileNotFoundError:
+            raise InputError(f"{path} is no folder of a system run: it has no {RECORD}") from None
+        except ValidationError as error:
+            raise InputError(f"{path / RECORD}: {error.errors()[0]['msg']}") from error
+        folder = cls(path, record, scratch)
+        folder.spans = _read_timeline(path / TIMELINE)
+        return folder
+
+    def claim(self) -> bool:
+        """Take the folder for this process, until it ends however it ends; False where another live process has it."""
+        self._lock = claim(self.path)
+        return self._lock is not None
+
+    def save(self) -> None:
+        write_text(self.path / RECORD, self.record.model_dump_json(indent=1))
+
+    def log(self, name: str) -> Path:
+        return self.path / "logs" / f"{safe_name(name)}.log"
+
+    def result_path(self, key: Key) -> Path:
+        return self.path / "results" / safe_name(key[0]) / f"{safe_name(key[1])}.json"
+
+    def result(self, key: Key) -> AnalyzerResult | None:
+        """The result of (clip, analyzer); None where there is none that can be read."""
+        try:
+            return AnalyzerResult.model_validate_json(self.result_path(key).read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def add(self, span: Span, result: AnalyzerResult | None = None) -> None:
+        """Keep a span, and before it the result that it brought. Raises OutputError where the disk is full."""
+        if result is not None:
+            write_text(self.result_path((span.clip, span.name)), result.model_dump_json(indent=1))
+        line = (span.model_dump_json() + "\n").encode()
+        path = self.path / TIMELINE
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            try:
+                size = os.fstat(handle).st_size
+                if os.write(handle, line) < len(line):
+                    os.ftruncate(handle, size)
+                    raise OSError(28, os.strerror(28))
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise describe_os_error(error, path, "cannot write") from error
+        self.spans.append(span)
+
+    def settled(self) -> dict[Key, Span]:
+        """The last word on each task: done with its result in place, or ended for good without one."""
+        found: dict[Key, Span] = {}
+        for span in self.spans:
+            if span.kind != "load" and span.final:
+                found[span.clip, span.name] = span
+        return {key: span for key, span in found.items() if span.status != "done" or self.result(key) is not None}
+
+    def clear_scratch(self) -> None:
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def open_scratch(self, clip: str) -> Path:
+        """An empty folder for what is decoded of ``clip``; OutputError where it cannot be made."""
+        path = self.scratch / safe_name(clip)
+        shutil.rmtree(path, ignore_errors=True)
+        try:
+            path.mkdir(parents=True)
+        except OSError as error:
+            raise describe_os_error(error, path, "cannot create") from error
+        return path
+
+
+def new_id(system: str, plan: str) -> str:
+    """Sorts by time, says what it is, and is unique."""
+    return f"{datetime.now():%Y%m%d-%H%M%S}-{safe_name(system)}-{safe_name(plan)}-{uuid4().hex[:6]}"
+
+
+def find_interrupted(
+    runs_dir: Path, key: str, scratch: Path | None, told: Callable[[str], None] = lambda text: None
+) -> SystemFolder | None:
+    """The newest unfinished run with this key that no live process has, claimed, its leftovers cleared."""
+    for file in sorted(runs_dir.glob(f"*/{RECORD}"), reverse=True):
+        try:
+            record = SystemRecord.model_validate_json(file.read_bytes())
+        except (ValidationError, OSError):
+            continue  # not ours, or damaged: nothing to go on with
+        if record.key != key or record.status not in ("running", "interrupted"):
+            continue
+        folder = SystemFolder(file.parent, record, scratch)
+        if folder.claim():
+            folder.spans = _read_timeline(file.parent / TIMELINE, mend=True)
+            folder.clear_scratch()
+            _clear_torn(file.parent)
+            return folder
+    return None
+
+
+def _read_timeline(path: Path, mend: bool = False) -> list[Span]:
+    """All whole lines. A line that was being written when the run was killed is left out; with ``mend`` it is cut off."""
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    whole = text[: text.rfind(b"\n") + 1]
+    if mend and len(whole) < len(text):
+        os.truncate(path, len(whole))
+    try:
+        return [Span.model_validate_json(line) for line in whole.splitlines() if line.strip()]
+    except ValidationError as error:
+        raise InputError(f"{path}: a line is damaged: {error.errors()[0]['msg']}") from error
+
+
+def _clear_torn(path: Path) -> None:
+    """Remove files that were being written when the run was killed (`reelbench.paths.atomic_path` names them so)."""
+    for file in path.rglob(".*.part*"):
+        if re.search(r"\.part(\.[a-z]+)?$", file.name):
+            file.unlink(missing_ok=True)

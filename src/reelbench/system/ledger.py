@@ -1,0 +1,148 @@
+"""Where every task of a run stands: what is open, how the others ended, who was given up, whose frames are still needed."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from reelbench.bench.live import Progress
+from reelbench.results import AnalyzerResult
+from reelbench.system.folder import SystemFolder
+from reelbench.system.pool import Hand
+from reelbench.system.records import Session, Span, Status
+from reelbench.system.tasks import BUILT_IN, DECODE, SOUND, Key, Task
+
+
+class Ledger:
+    """Every end of a task goes through `end`: into the folder first, then into ``states``.
+
+    ``open`` are the tasks that have not ended; ``tries`` counts attempts; ``broken`` says why an analyzer is not tried any more;
+    ``spools`` are the folders of the clips that are decoded and still needed.
+    """
+
+    def __init__(
+        self,
+        tasks: Iterable[Task],
+        states: dict[Key, Status],
+        folder: SystemFolder,
+        session: Session,
+        progress: Progress,
+        settled: Callable[[str], None],
+        give_up_after: int,
+    ) -> None:
+        self.open = {task.key: task for task in tasks if task.key not in states}
+        self.states = dict(states)
+        self.total = len(self.open)
+        self.tries: Counter[Key] = Counter()
+        self.broken: dict[str, str] = {}
+        self.spools: dict[str, Path] = {}
+        self.folder, self.session, self.progress = folder, session, progress
+        self._settled, self._give_up_after = settled, give_up_after
+        self._row: Counter[str] = Counter()
+        self._began = monotonic()
+        self._number = len(folder.record.sessions) - 1
+
+    def now(self) -> float:
+        """Seconds since the session began."""
+        return monotonic() - self._began
+
+    def end(self, task: Task, status: Status, reason: str, span: Span, result: AnalyzerResult | None = None) -> None:
+        """The last word on a task. Raises OutputError where the disk is full."""
+        self.folder.add(span, result)
+        self.states[task.key] = status
+        self.open.pop(task.key, None)
+        if status != "done":
+            self.progress.message(f"{task.clip}: {task.name}: {status.replace('_', ' ')}: {reason}")
+        if task.name not in BUILT_IN and span.kind != "verdict":
+            self._count(task.name, status, reason)
+        if not any(clip == task.clip for clip, _ in self.open):
+            self._settled(task.clip)
+        self._free_spool(task.clip)
+
+    def _count(self, name: str, status: Status, reason: str) -> None:
+        self._row[name] = 0 if status == "done" else self._row[name] + 1
+        if self._row[name] >= self._give_up_after:
+            failed = f"circuit open: it failed on {self._row[name]} clips in a row, the last: {reason}"
+            self.broken.setdefault(name, failed)
+
+    def _free_spool(self, clip: str) -> None:
+        needed = any(task.clip == clip and (task.name in BUILT_IN or reads(task)) for task in self.open.values())
+        if clip in self.spools and not needed:
+            shutil.rmtree(self.spools.pop(clip), ignore_errors=True)
+
+    def settle_hopeless(self, running: set[Key]) -> None:
+        """End what cannot be done any more: its upstream failed, or its analyzer did too often."""
+        for task in list(self.open.values()):
+            if task.key in running:
+                continue
+            if task.name in self.broken:
+                self._verdict(task, "failed", self.broken[task.name])
+                continue
+            for name in task.after:
+                state = self.states.get((task.clip, name))
+                if state is not None and state != "done":
+                    self._verdict(task, "skipped", f"it needs {name}, which is {state.replace('_', ' ')}")
+                    break
+
+    def _verdict(self, task: Task, status: Status, reason: str) -> None:
+        now, where = self.now(), {"clip": task.clip, "name": task.name, "status": status, "reason": reason}
+        span = Span.model_validate({"session": self._number, "kind": "verdict", "start_s": now, "end_s": now, **where})
+        self.end(task, status, reason, span)
+
+    def span(
+        self,
+        hand: Hand,
+        task: Task | None,
+        status: Status,
+        reason: str = "",
+        *,
+        final: bool = True,
+        sample: dict[str, Any] | None = None,
+    ) -> Span:
+        """What a worker did just now: a load where there is no task."""
+        sample = sample or {}
+        spent = hand.cpu_s - hand.cpu_before
+        return Span(
+            session=self._number,
+            kind="task" if task is not None else "load",
+            clip=task.clip if task is not None else "",
+            name=hand.name,
+            status=status,
+            reason=reason,
+            start_s=hand.began - self._began,
+            end_s=self.now(),
+            cores=hand.cores,
+            attempt=max(1, self.tries[task.key]) if task is not None else 1,
+            final=final,
+            cpu_s=sample.get("cpu_s", spent if spent > 0 else None),
+            rss_peak_bytes=max(hand.rss_peak, sample.get("rss_peak_bytes") or 0) or None,
+            pss_bytes=hand.pss or None,
+            sample=sample,
+        )
+
+    def left_s(self, cores: int) -> float | None:
+        """Seconds that are left: what is open, at the speed at which the rest of this session went; None before that is known."""
+        done = [span for span in self.folder.spans if span.session == self._number and span.kind == "task"]
+        lengths = {task.clip: task.video_s for task in self.open.values()}
+        lengths |= {clip.name: clip.duration_s or 0.0 for clip in self.folder.record.clips}
+        if len(done) < cores:
+            return None
+        speeds: dict[str, list[float]] = {}
+        for span in done:
+            if lengths.get(span.clip):
+                speeds.setdefault(span.name, []).append((span.end_s - span.start_s) / lengths[span.clip])
+        mean = sum(span.end_s - span.start_s for span in done) / len(done)
+        left = 0.0
+        for task in self.open.values():
+            known = speeds.get(task.name)
+            left += sum(known) / len(known) * task.video_s if known else mean
+        return left / cores
+
+
+def reads(task: Task) -> bool:
+    """Whether it takes anything that was decoded for all."""
+    return DECODE in task.after or SOUND in task.after

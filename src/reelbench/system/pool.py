@@ -1,0 +1,165 @@
+"""The worker processes of a system run: one for each analyzer, kept between clips, moved to the core that its task is given."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from reelbench.bench.process import START_TIMEOUT_S, WorkerProcess
+from reelbench.bench.worker import Job
+from reelbench.system import work
+from reelbench.system.tasks import Task
+
+Step = tuple[str, Any, float]
+"""A request, its value, and how many seconds it may take."""
+
+PREPARED_CPU_S = 4.0
+"""A process that has used more when its network is prepared really did something (converted, calibrated; imports take less): it is
+not kept, for its memory."""
+
+
+@dataclass(eq=False)
+class Hand:
+    """One worker process of ``name`` and what it does at the moment.
+
+    It is started under the affinity of one core, so that every library in it makes one thread. ``home`` is that core; ``rooted`` is set
+    when some of its threads went back there after they had been moved (OpenVINO's do), and it is given no other core from then on.
+    """
+
+    name: str
+    process: WorkerProcess
+    home: tuple[int, ...]
+    kind: str = "load"
+    task: Task | None = None
+    cores: tuple[int, ...] = ()
+    steps: deque[Step] = field(default_factory=deque)
+    awaited: str = "ready"
+    began: float = field(default_factory=monotonic)
+    deadline: float = field(default_factory=lambda: monotonic() + START_TIMEOUT_S)
+    used: float = field(default_factory=monotonic)
+    busy: bool = True
+    rooted: bool = False
+    rss_peak: int = 0
+    pss: int = 0
+    cpu_before: float = 0.0
+
+    def step(self) -> bool:
+        """Post the next request; False where there is none left. Raises WorkerDied."""
+        if not self.steps:
+            return False
+        request, value, timeout_s = self.steps.popleft()
+        self.awaited, self.deadline = request, monotonic() + timeout_s
+        self.process.post(request, value)
+        return True
+
+    def begin(self, kind: str, task: Task | None, cores: tuple[int, ...], steps: Sequence[Step]) -> None:
+        """Take on a piece of work on ``cores``. Raises WorkerDied."""
+        self.kind, self.task, self.cores = kind, task, cores
+        self.steps = deque(steps)
+        self.began, self.rss_peak, self.cpu_before = monotonic(), 0, self.cpu_s
+        self.busy = True
+        self.move(cores)
+        self.step()
+
+    def move(self, cores: tuple[int, ...]) -> None:
+        for thread in _threads(self.process.pid):
+            with suppress(OSError):  # a thread that has just ended
+                os.sched_setaffinity(thread, cores)
+
+    def rest(self) -> None:
+        """Its task is over. Threads that went back to the home core are noticed here."""
+        self.rooted = self.rooted or (self.cores != self.home and self._went_home())
+        if self.rooted:
+            self.move(self.home)
+        self.busy, self.task, self.used = False, None, monotonic()
+
+    def _went_home(self) -> bool:
+        """Whether some thread runs elsewhere than where it was moved to."""
+        here = set(self.cores)
+        for thread in _threads(self.process.pid):
+            with suppress(OSError):
+                if os.sched_getaffinity(thread) - here:
+                    return True
+        return False
+
+    def look(self) -> int:
+        """The resident size now, kept as the peak where it is one."""
+        rss = _statm(self.process.pid)
+        self.rss_peak = max(self.rss_peak, rss)
+        return rss
+
+    def weigh(self) -> int:
+        """The proportional set size now (what is shared with other workers counts once over all of them)."""
+        self.pss = pss_of(self.process.pid) or self.pss
+        return self.pss
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor seconds of all its threads since it was started; 0 where it is gone."""
+        try:
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def start(name: str, job: Job, cores: tuple[int, ...]) -> Hand:
+    """A worker process on ``cores``, which is not up yet."""
+    with _confined(cores):
+        return Hand(name, WorkerProcess(job, wait=False), cores, cores=cores)
+
+
+def load_steps(*, analyzer: bool, prepare: bool, load_s: float, prepare_s: float) -> list[Step]:
+    """What makes a fresh process ready: the built-in tasks have nothing to load."""
+    steps: list[Step] = [("call", {"function": work.SETTLE}, load_s)]
+    if analyzer and prepare:
+        steps.append(("prepare", None, prepare_s))
+    if analyzer:
+        steps.append(("load", None, load_s))
+    return steps
+
+
+def pss_of(pid: int) -> int:
+    """Bytes; 0 where the process is gone or the kernel does not say."""
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
+
+
+def rss_of(pid: int) -> int:
+    return _statm(pid)
+
+
+def _statm(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0
+
+
+def _threads(pid: int) -> list[int]:
+    try:
+        return [int(name) for name in os.listdir(f"/proc/{pid}/task")]  # noqa: PTH208 - names, not paths
+    except OSError:
+        return []
+
+
+@contextmanager
+def _confined(cores: tuple[int, ...]) -> Iterator[None]:
+    """What is started within inherits this affinity."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

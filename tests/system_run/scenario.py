@@ -1,0 +1,87 @@
+"""A system of three actors on a folder of clips, for tests here; ``python -m system_run.scenario`` runs it in a process that can be
+killed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from reelbench.bench.live import Silent
+from reelbench.config import validate
+from reelbench.paths import conf_dir
+from reelbench.system import setup
+from reelbench.system.config import Composed, PlanConfig, SystemConfig
+from reelbench.system.folder import SystemFolder
+from reelbench.system.runner import run_system
+
+# What is downstream comes first, so that the order in the file cannot be what makes it right.
+ACTORS: dict[str, dict[str, Any]] = {
+    "judge": {"size": 0, "waits_for": ["eye"], "likes": ["ear"]},
+    "eye": {"size": 32},
+    "ear": {"size": 48, "rate": 16000},
+}
+
+
+def composed(
+    clips: Path, runs: Path, *, plan: str = "auto", actors: dict[str, dict[str, Any]] | None = None, **system: Any
+) -> Composed:
+    """``actors`` change single actors (None for one leaves it out); ``system`` changes conf/system."""
+    import yaml
+
+    found = yaml.safe_load((conf_dir() / "system" / "default.yaml").read_text())
+    planned = yaml.safe_load((conf_dir() / "plan" / "auto.yaml").read_text())
+    if plan != "auto":
+        planned |= {
+            k: v
+            for k, v in yaml.safe_load((conf_dir() / "plan" / f"{plan}.yaml").read_text()).items()
+            if k != "defaults"
+        }
+    changed = actors or {}
+    configs = {
+        name: validate(_one(name, {**settings, **(changed.get(name) or {})}, clips, runs), "plain")
+        for name, settings in ACTORS.items()
+        if changed.get(name, {}) is not None
+    }
+    base = next(iter(configs.values()))
+    return Composed(SystemConfig.model_validate(found | system), PlanConfig.model_validate(planned), base, configs)
+
+
+def _one(name: str, settings: dict[str, Any], clips: Path, runs: Path) -> dict[str, Any]:
+    node = {"_target_": "system_run.actors.Actor", "_convert_": "all"}
+    times = dict.fromkeys(("clip_timeout_s", "load_timeout_s", "prepare_timeout_s"), 60.0)
+    counts = dict.fromkeys(("warmup_min", "warmup_max", "repetitions_min", "repetitions_max"), 1)
+    return {
+        "analyzer": {**node, "name": name, "called": name, "reference": "plain", "fallback": "plain", **settings},
+        "quality": {"_target_": "reelbench.quality.detection.DetectionQuality"},
+        "corpus": {"_target_": "reelbench.corpus.folder.FolderCorpus", "name": "folder", "path": str(clips)},
+        "measure": {"name": "test", "seconds_per_clip": 0.0, **times, **counts},
+        "media": {"decode": {}, "limits": {}},
+        "tracking": {"uri": "off", "experiment": "test"},
+        "on_unavailable": "fail",
+        "fallback": None,
+        "runs_dir": str(runs),
+        "resume": True,
+        "seed": 0,
+        "download": False,
+        "json": False,
+    }
+
+
+def outcome(folder: SystemFolder) -> dict[str, Any]:
+    """All that must be equal however a run came to its end: every status, and the bytes of every result."""
+    record = folder.record
+    states = {f"{n}/{clip}": o.status for n, a in record.analyzers.items() for clip, o in a.outcomes.items()}
+    results = {p.relative_to(folder.path).as_posix(): p.read_text() for p in sorted(folder.path.glob("results/*/*"))}
+    return {"states": states, "results": results}
+
+
+def same_code() -> dict[str, Any]:
+    """An environment that stays the same while somebody edits the checkout: a changed one would rightly begin anew."""
+    return {"fingerprint": "test", "reelbench": "test", "code": {}, "packages": {}}
+
+
+if __name__ == "__main__":
+    setup.environment = same_code
+    run_system(composed(Path(sys.argv[1]), Path(sys.argv[2]), **json.loads(sys.argv[3])), "test", Silent())
