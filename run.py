@@ -1,8 +1,16 @@
-"""The main job: ``python run.py analyzer=object_detection variant=optimized`` (``--help`` shows every setting)."""
+"""The main job: ``python run.py analyzer=object_detection variant=optimized`` (``--help`` shows every setting).
+
+``python run.py COMMAND …`` is ``reelbench COMMAND …``: ``python run.py system corpus=demo`` runs the whole system.
+"""
 
 import sys
 
-from reelbench.main import main
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    arguments = sys.argv[1:]
+    if arguments and arguments[0].isidentifier():
+        from reelbench.cli import main as command
+
+        command(arguments)  # ends the process
+    from reelbench.main import main
+
+    sys.exit(main(arguments))

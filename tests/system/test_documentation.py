@@ -14,7 +14,9 @@ import pytest
 
 from reelbench.cli import cli
 from reelbench.config import compose, instantiate
+from reelbench.report.analyzers_doc import analyzers_page
 from reelbench.results import json_schema
+from reelbench.system.records import SystemRecord
 
 from .conftest import ROOT
 
@@ -86,6 +88,22 @@ def test_every_command_has_help_and_is_in_the_documentation() -> None:
             assert inner.help, f"{name} {sub}"
             assert re.search(rf"reelbench {name} (\S+\|)*{sub}", text), f"no page shows: reelbench {name} {sub}"
         assert f"reelbench {name}" in text
+
+
+def test_run_py_is_the_command_line_too() -> None:
+    for arguments, code, says in (
+        (["system", "--help"], 0, "Run every analyzer"),
+        (["sistem"], 2, "No such command 'sistem'"),
+    ):
+        done = subprocess.run([sys.executable, str(ROOT / "run.py"), *arguments], capture_output=True, text=True)
+        assert done.returncode == code
+        assert says in done.stdout + done.stderr
+
+
+def test_the_table_of_analyzers_is_that_of_the_configurations_and_the_committed_run() -> None:
+    record = SystemRecord.model_validate_json((ROOT / "reports" / "system.json").read_bytes())
+    expected = analyzers_page(record, ROOT / "docs")
+    assert (ROOT / "docs" / "analyzers.md").read_text() == expected, "run: python scripts/analyzers_doc.py"
 
 
 def test_links_between_pages_lead_somewhere() -> None:
