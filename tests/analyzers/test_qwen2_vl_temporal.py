@@ -15,7 +15,7 @@ from reelbench.analyzers.narration.repetition import Repetition, alike, looping
 from reelbench.analyzers.narration.windows import Window, Windows, cut
 from reelbench.analyzers.qwen2_vl_temporal import Qwen2VLTemporal
 from reelbench.engines.base import Availability, Evidence
-from reelbench.engines.transformers_vlm import Answer, Decoding, Prompt
+from reelbench.engines.transformers_vlm_types import Answer, Decoding, Prompt
 from reelbench.errors import ConfigError
 from reelbench.media.types import ClipInfo, Frame
 from reelbench.models.store import ModelStore

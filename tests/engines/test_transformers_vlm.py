@@ -4,7 +4,6 @@ but for the first tests."""
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,11 @@ import numpy as np
 import pytest
 import yaml
 
-from reelbench.engines import transformers_vlm
-from reelbench.engines.transformers_vlm import Answer, Decoding, Encoded, Prompt, TransformersVLM
+from reelbench.engines import transformers_vlm_available
+from reelbench.engines.base import Availability
+from reelbench.engines.transformers_vlm import TransformersVLM
 from reelbench.engines.transformers_vlm_evidence import family
+from reelbench.engines.transformers_vlm_types import Answer, Decoding, Encoded, Prompt
 from reelbench.errors import AnalyzerError, ConfigError
 from reelbench.models import download
 from reelbench.models.catalog import Catalog
@@ -97,14 +98,14 @@ def test_what_is_missing_is_named_with_the_command(monkeypatch: pytest.MonkeyPat
 
 
 def test_flash_attention_is_refused_without_a_gpu_and_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transformers_vlm, "version", lambda name: "5.0.0")
+    monkeypatch.setattr(transformers_vlm_available, "version", lambda name: "5.0.0")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "flash_attn" else True)
     on_cpu = TransformersVLM(attention="flash_attention_2").available()
     assert (on_cpu.ok, on_cpu.mend) == (False, "set analyzer.engine.device=cuda")
-    monkeypatch.setattr(transformers_vlm, "gpu", lambda: transformers_vlm.Availability(True))
+    monkeypatch.setattr(transformers_vlm_available, "gpu", lambda: Availability(True))
     on_gpu = TransformersVLM(attention="flash_attention_2", device="cuda").available()
     assert (on_gpu.ok, on_gpu.mend) == (False, "pip install flash-attn --no-build-isolation")
-    monkeypatch.setattr(transformers_vlm, "version", lambda name: "4.57.0")
+    monkeypatch.setattr(transformers_vlm_available, "version", lambda name: "4.57.0")
     assert "older than 5" in TransformersVLM().available().reason
 
 
@@ -190,38 +191,43 @@ def test_the_answers_are_those_of_the_baseline(
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("kind", ["Qwen2_5_VL", "Qwen3VL"])
-def test_its_successors_run_by_their_configuration_alone(torch: Any, tmp_path: Path, kind: str) -> None:
-    import transformers
-
+@pytest.mark.parametrize("size", ["qwen2_5_vl_tiny", "qwen3_vl_tiny"])
+def test_its_successors_run_from_a_folder_and_with_random_weights(torch: Any, tmp_path: Path, size: str) -> None:
     from reelbench.engines import transformers_vlm_random as random
 
-    first = random.configuration("tiny")
-    ids = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
-    vision = {"depth": 2, "hidden_size": 64, "num_heads": 2, "intermediate_size": 128, "out_hidden_size": 64}
-    more = {"fullatt_block_indexes": [1], "window_size": 56}
-    if kind == "Qwen3VL":
-        more = {"deepstack_visual_indexes": [0], "num_position_embeddings": 64}
-    text = first.text_config.to_dict() | {"head_dim": 16}
-    names = {name: getattr(first, name) for name in ids}
-    config = getattr(transformers, f"{kind}Config")(
-        text_config={key: value for key, value in text.items() if key != "model_type"},
-        vision_config=vision | more,
-        **names,
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        getattr(transformers, f"{kind}ForConditionalGeneration")(config).save_pretrained(tmp_path)
-    own = random.processor()
-    video = transformers.Qwen3VLVideoProcessor() if kind == "Qwen3VL" else own.video_processor
-    name = f"{kind}Processor"
-    processor = getattr(transformers, name)(own.image_processor, own.tokenizer, video, chat_template=own.chat_template)
-    processor.save_pretrained(tmp_path)
-    expected = told(answers(loaded(tmp_path), 1))
+    random.network(size, 0, torch.float32, "cpu", "eager").save_pretrained(tmp_path)
+    random.processor(size).save_pretrained(tmp_path)
+    expected = told(answers(loaded(tmp_path), 1, 2))
     engine = loaded(tmp_path, attention="sdpa", prefix_cache=True)
-    assert told(answers(engine, 3)) == expected
+    assert told(answers(engine, 2, 2)) == expected
     evidence = engine.evidence()
+    kind = {"qwen2_5_vl_tiny": "Qwen2_5_VL", "qwen3_vl_tiny": "Qwen3VL"}[size]
     assert evidence.contradiction == "" and evidence.details["network"] == f"{kind}ForConditionalGeneration"
+    built = TransformersVLM()
+    built.build(size)
+    assert [answer.tokens for answer in answers(built, 2, 2)] == [16, 16]
+    assert built.evidence().details["network"] == f"{kind}ForConditionalGeneration"
+
+
+@pytest.mark.torch
+def test_without_torchvision_the_patches_are_the_same(torch: Any) -> None:
+    from reelbench.engines import transformers_vlm_random as random
+    from reelbench.engines.transformers_vlm_patches import PatchProcessor
+
+    engine = TransformersVLM()
+    engine.build("tiny")
+    odd = np.random.default_rng(1).integers(0, 256, (3, 60, 100, 3), np.uint8)
+    # Three frames: the last one is doubled. torchvision's own resizing of bytes rounds in between; the mean shows that no patch moved.
+    for video, most, mean in ((videos(1)[0][:3], 1e-5, 1e-6), (odd, 0.5, 0.02)):
+        engine._processor = random.processor("tiny")
+        real = engine.encode([video, video], RATE, PROMPT).inputs
+        engine._processor = PatchProcessor(engine._processor.tokenizer, random._TEMPLATE)
+        own = engine.encode([video, video], RATE, PROMPT).inputs
+        assert own.keys() == real.keys()
+        for name in ("input_ids", "attention_mask", "mm_token_type_ids", "video_grid_thw"):
+            assert own[name].tolist() == real[name].tolist(), name
+        difference = (own["pixel_values_videos"] - real["pixel_values_videos"]).abs()
+        assert difference.max() <= most and difference.mean() <= mean
 
 
 @pytest.mark.torch
@@ -262,9 +268,10 @@ def test_a_text_ends_where_the_network_ends_it(checkpoint: Path) -> None:
 
 
 @pytest.mark.torch
-def test_without_memory_the_batch_is_halved_for_good(
+def test_an_injected_lack_of_memory_halves_the_batch_for_good(
     torch: Any, checkpoint: Path, baseline: list[Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The error is injected where the network is called: no GPU is needed, and none is tested."""
     engine = loaded(checkpoint)
     real = engine._network.generate
 
@@ -279,8 +286,21 @@ def test_without_memory_the_batch_is_halved_for_good(
     evidence = engine.evidence()
     assert evidence.details["batches_halved_to"] == [2, 1] and evidence.batch == 1
     most = 0
-    with pytest.raises(AnalyzerError, match="memory does not suffice"):
+    with pytest.raises(AnalyzerError, match="memory does not suffice for one window"):
         answers(engine, 1)
+
+
+@pytest.mark.torch
+def test_an_injected_lack_of_memory_for_the_network_is_one_line(torch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from reelbench.engines import transformers_vlm_random as random
+
+    def full(*_: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(random, "network", full)
+    with pytest.raises(AnalyzerError, match="memory does not suffice for the network") as caught:
+        TransformersVLM().build("tiny")
+    assert "nf4" in caught.value.hint
 
 
 @pytest.mark.torch
@@ -292,7 +312,7 @@ def test_random_weights_follow_their_seed_and_never_end_early(torch: Any) -> Non
         found.append(answers(engine, 1, 1))
     assert found[0] == found[1] != found[2]
     assert found[0][0].tokens == 16
-    with pytest.raises(ConfigError, match="tiny, 2b, 7b"):
+    with pytest.raises(ConfigError, match="tiny, small, 2b, 7b, qwen2_5_vl_tiny"):
         TransformersVLM().build("3b")
 
 
@@ -314,23 +334,40 @@ def test_pickles_and_half_checkpoints_are_refused(checkpoint: Path, tmp_path: Pa
     save_file({name: value for name, value in weights.items() if name != dropped}, tmp_path / "model.safetensors")
     with pytest.raises(AnalyzerError, match="lacks weights"):
         TransformersVLM().load(tmp_path)
-    (tmp_path / "model.safetensors").write_bytes(b"not safetensors")
-    with pytest.raises(AnalyzerError, match="cannot load"):
-        TransformersVLM().load(tmp_path)
+    whole = (checkpoint / "model.safetensors").read_bytes()
+    for name, content in (
+        ("model.safetensors", b"\x80\x04\x95pickled under another name"),
+        ("model.safetensors", whole[: len(whole) // 2]),
+        ("config.json", b"{"),
+    ):
+        kept = (checkpoint / name).read_bytes()
+        (tmp_path / "model.safetensors").write_bytes(whole)
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(AnalyzerError, match=f"cannot load {tmp_path.name}: ") as caught:
+            TransformersVLM().load(tmp_path)
+        assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+        assert "reelbench models verify" in caught.value.hint
+        (tmp_path / name).write_bytes(kept)
 
 
 @pytest.mark.torch
 def test_the_sizes_are_those_of_the_published_networks(torch: Any) -> None:
-    """Parameters of Qwen2-VL-2B-Instruct and Qwen2-VL-7B-Instruct, by their model cards' safetensors, without the tied head."""
+    """Parameters by the model cards' safetensors, without a head that is the embedding."""
     from transformers import AutoModelForImageTextToText
 
     from reelbench.engines.transformers_vlm_random import configuration
 
-    for size, expected in (("2b", 2_208_985_600), ("7b", 8_291_375_616)):
+    published = {
+        "2b": 2_208_985_600,
+        "7b": 8_291_375_616,
+        "qwen2_5_vl_3b": 3_754_622_976,
+        "qwen2_5_vl_7b": 8_292_166_656,
+        "qwen3_vl_2b": 2_127_532_032,
+    }
+    for size, expected in published.items():
         with torch.device("meta"):
             network = AutoModelForImageTextToText.from_config(configuration(size))
-        assert sum(parameter.numel() for parameter in network.parameters()) == expected
-    assert json.loads(configuration("2b").to_json_string())["tie_word_embeddings"] is True
+        assert sum(parameter.numel() for parameter in network.parameters()) == expected, size
 
 
 @pytest.mark.gpu

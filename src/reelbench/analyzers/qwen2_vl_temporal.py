@@ -18,7 +18,7 @@ from reelbench.analyzers.base import Material, Needs, Phases, WeightsSource, nam
 from reelbench.analyzers.narration.repetition import Repetition
 from reelbench.analyzers.narration.windows import Window, Windows, cut
 from reelbench.engines.base import Availability, Evidence
-from reelbench.engines.transformers_vlm import Answer, Decoding, Prompt
+from reelbench.engines.transformers_vlm_types import Answer, Decoding, Prompt
 from reelbench.errors import ConfigError
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Event
@@ -51,8 +51,8 @@ class Qwen2VLTemporal:
     ``weights`` are the catalog entries of one folder (configuration, tokenizer, safetensors), or 'random': then ``architecture`` is
     built with seeded random weights, good for speed and memory, and `quality_absent_reason` says that quality is not measured.
     ``size`` is (width, height) that frames are stretched to. ``windows`` are `narration.windows.Windows`, ``prompt`` is
-    `transformers_vlm.Prompt`. ``repetition`` (`narration.repetition.Repetition`) retries a text that repeats, null takes what comes;
-    random weights repeat themselves by nature and are never retried.
+    `transformers_vlm_types.Prompt`. ``repetition`` (`narration.repetition.Repetition`) retries a text that repeats, null takes what
+    comes; random weights repeat themselves by nature and are never retried.
     """
 
     def __init__(
@@ -223,5 +223,8 @@ def _weights(given: Sequence[str] | str, architecture: str | None) -> tuple[tupl
     if given != "random":
         raise ConfigError(f"analyzer.weights is '{given}'", "give a list of catalog entries, or 'random'")
     if architecture is None:
-        raise ConfigError("analyzer.weights=random wants analyzer.architecture", "give tiny, 2b or 7b")
+        raise ConfigError(
+            "analyzer.weights=random wants analyzer.architecture",
+            "give tiny, 2b, 7b or another size (docs/qwen2_vl_temporal.md)",
+        )
     return (), architecture

@@ -5,19 +5,14 @@ Windows of a clip go in as frames, one text each comes out. Decoding is greedy, 
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from reelbench.engines.base import Availability, Evidence
-from reelbench.engines.nvidia import gpu
+from reelbench.engines.transformers_vlm_available import available
 from reelbench.engines.transformers_vlm_evidence import (
     ATTENTION,
     Meter,
@@ -28,54 +23,10 @@ from reelbench.engines.transformers_vlm_evidence import (
 )
 from reelbench.engines.transformers_vlm_load import QUANTIZED, Form, begin, from_configuration, from_folder
 from reelbench.engines.transformers_vlm_prefix import Caches
+from reelbench.engines.transformers_vlm_types import Answer, Decoding, Encoded, Prompt, Video
 from reelbench.errors import AnalyzerError, ConfigError
 
-MEND = 'pip install "reelbench[vlm]"'
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", *QUANTIZED)
-Video = NDArray[np.uint8]
-"""The frames of one window, T×H×W×3 RGB."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """``instructions`` stand before the frames and are the same for every window; ``question`` follows them."""
-
-    instructions: str
-    question: str
-
-
-@dataclass(frozen=True, slots=True)
-class Decoding:
-    """How text is decoded. ``avoid``: sequences of ``no_repeat_ngram`` tokens that occur in these texts are not written again."""
-
-    max_new_tokens: int = 64
-    repetition_penalty: float = 1.0
-    no_repeat_ngram: int = 0
-    avoid: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A window's text. ``score`` is the geometric mean of its tokens' probabilities; ``tokens`` counts them."""
-
-    text: str
-    score: float
-    tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """Windows as the network takes them. The prompts are equally long; their first ``prefix`` tokens are alike."""
-
-    inputs: Mapping[str, Any]
-    count: int
-    prefix: int
-
-    def rows(self, start: int, end: int) -> Encoded:
-        """Some of the windows. Every window has the same number of patches."""
-        step = {name: tensor.shape[0] // self.count for name, tensor in self.inputs.items()}
-        cut = {name: tensor[start * step[name] : end * step[name]] for name, tensor in self.inputs.items()}
-        return Encoded(cut, end - start, self.prefix)
 
 
 class TransformersVLM:
@@ -117,33 +68,19 @@ class TransformersVLM:
         return self._device.startswith("cuda")
 
     def available(self) -> Availability:
-        wanted = ["torch", "torchvision", "transformers"]
-        wanted += ["accelerate", "bitsandbytes"] if self._form.precision in QUANTIZED else []
-        missing = [name for name in wanted if importlib.util.find_spec(name) is None]
-        if missing:
-            return Availability(False, f"not installed: {', '.join(missing)}", MEND)
-        if int(version("transformers").split(".")[0]) < 5:
-            return Availability(False, f"transformers {version('transformers')} is older than 5", MEND)
-        flash = self._attention == "flash_attention_2"
-        if flash and not self._cuda:
-            return Availability(False, "FlashAttention 2 runs on CUDA devices only", "set analyzer.engine.device=cuda")
-        if self._cuda and not gpu().ok:
-            return gpu()
-        if flash and importlib.util.find_spec("flash_attn") is None:
-            return Availability(False, "not installed: flash-attn", "pip install flash-attn --no-build-isolation")
-        if self._compiled and not self._cuda and shutil.which("g++") is None and shutil.which("clang++") is None:
-            return Availability(False, "torch.compile needs a C++ compiler on a CPU", "install g++")
-        return Availability(True)
+        return available(self._form, self._compiled)
 
     def load(self, model: Path, **files: Path) -> None:
         """``model``: a folder as Hugging Face lays it out (`transformers_vlm_load.from_folder`)."""
         begin(self._device, self._threads)
-        self._settle(*from_folder(model, self._form))
+        with _fitting():
+            self._settle(*from_folder(model, self._form))
 
     def build(self, architecture: str) -> None:
-        """As `load`, with seeded random weights in one of `transformers_vlm_random`'s sizes. A text never ends early."""
+        """As `load`, with seeded random weights in one of `transformers_vlm_sizes`. A text never ends early."""
         begin(self._device, self._threads)
-        self._settle(*from_configuration(architecture, self._form, self._seed), endless=True)
+        with _fitting():
+            self._settle(*from_configuration(architecture, self._form, self._seed), endless=True)
 
     def encode(self, videos: Sequence[Video], fps: float, prompt: Prompt) -> Encoded:
         """Frames to patches and the prompt to tokens, on the device. All ``videos`` have the same shape; ``fps`` is their own rate."""
@@ -180,6 +117,7 @@ class TransformersVLM:
                     ) from error
             self._most = part.count // 2
             self._halved.append(self._most)
+            self._caches.forget()
             torch.cuda.empty_cache()
         return answers
 
@@ -195,6 +133,7 @@ class TransformersVLM:
         device = str(first.device)
         details: dict[str, Any] = {
             "network": type(self._network).__name__,
+            "processor": type(self._processor).__name__,
             "parameters": sum(parameter.numel() for parameter in self._network.parameters()),
             "linear_types": types,
             "attention": family(found),
@@ -247,7 +186,10 @@ class TransformersVLM:
         self._tokens += sum(len(row) for row in rows)
         texts = self._processor.tokenizer.batch_decode(rows, skip_special_tokens=True)
         scores = meter.scores([len(row) for row in rows])
-        return [Answer(text.strip(), score, len(row)) for text, score, row in zip(texts, scores, rows, strict=True)]
+        return [
+            Answer(text.strip(), score, len(row), tuple(row))
+            for text, score, row in zip(texts, scores, rows, strict=True)
+        ]
 
     def _once(self, encoded: Encoded, decoding: Decoding) -> tuple[Meter, Any]:
         """The tokens written for each window (N×T), and what was noted meanwhile."""
@@ -312,3 +254,16 @@ class TransformersVLM:
         if self._last is not None and self._prefix_cache and not details["prefix_tokens_reused"]:
             return "asked for a prefix cache, no token was taken from it"
         return ""
+
+
+@contextmanager
+def _fitting() -> Iterator[None]:
+    """A network that the GPU's memory cannot hold is one line."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise AnalyzerError(
+            "the GPU's memory does not suffice for the network", "take variant=nf4, or a smaller network"
+        ) from error

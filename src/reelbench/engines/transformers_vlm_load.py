@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from reelbench.errors import AnalyzerError, UnavailableError
@@ -51,6 +52,7 @@ def from_folder(folder: Path, form: Form) -> tuple[Any, Any]:
 
     Raises AnalyzerError where the folder holds no such network, a pickle, or not all of its weights.
     """
+    import torch
     from safetensors import SafetensorError
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -60,8 +62,13 @@ def from_folder(folder: Path, form: Form) -> tuple[Any, Any]:
         network, report = AutoModelForImageTextToText.from_pretrained(
             folder, use_safetensors=True, local_files_only=True, output_loading_info=True, **form.settings
         )
+    except torch.OutOfMemoryError:
+        raise
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
-        raise AnalyzerError(f"transformers cannot load {folder.name}: {error}") from error
+        raise AnalyzerError(
+            f"transformers cannot load {folder.name}: {_short(error)}",
+            "a file may be damaged: 'reelbench models verify' tells, 'reelbench models pull' fetches it again",
+        ) from error
     # transformers draws at random what a checkpoint lacks, and only warns.
     if lacking := sorted(report["missing_keys"]):
         raise AnalyzerError(f"{folder.name} lacks weights: {', '.join(lacking[:3])}")
@@ -69,14 +76,14 @@ def from_folder(folder: Path, form: Form) -> tuple[Any, Any]:
 
 
 def from_configuration(architecture: str, form: Form, seed: int) -> tuple[Any, Any]:
-    """(processor, network) in one of `transformers_vlm_random`'s sizes, with random weights."""
+    """(processor, network) in one of `transformers_vlm_sizes`, with random weights."""
     from reelbench.engines import transformers_vlm_random as random
 
     network = random.network(architecture, seed, form.dtype, form.device, form.attention)
     if form.precision in QUANTIZED:
         kind, config, state = type(network), network.config, network.state_dict()
         network = kind.from_pretrained(None, config=config, state_dict=state, **form.settings)
-    return random.processor(), network
+    return random.processor(architecture), network
 
 
 def begin(device: str, threads: int) -> None:
@@ -92,6 +99,11 @@ def begin(device: str, threads: int) -> None:
         torch.set_num_threads(threads)
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise UnavailableError("this PyTorch sees no CUDA device", "https://pytorch.org/get-started/locally/")
+
+
+def _short(error: Exception) -> str:
+    """The first sentence or two: transformers adds tables and links."""
+    return shorten(" ".join(str(error).split()), 200, placeholder=" …") or type(error).__name__
 
 
 def _refuse_pickle(folder: Path) -> None:

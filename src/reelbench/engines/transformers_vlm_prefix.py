@@ -40,6 +40,10 @@ class Caches:
             self.reused += batch * prefix
         return cache
 
+    def forget(self) -> None:
+        """Let go of the memory of the caches of fixed size."""
+        self._kept.clear()
+
     def _growing(self) -> Any:
         from transformers import DynamicCache
 

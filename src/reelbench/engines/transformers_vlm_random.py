@@ -1,16 +1,19 @@
-"""Qwen2-VL with seeded random weights, built from its configuration: good for speed and memory, never for quality.
+"""Qwen2-VL and its successors with seeded random weights, built from their configuration (`transformers_vlm_sizes`): good for speed
+and memory, never for quality.
 
-Nothing is downloaded. The sizes ``2b`` and ``7b`` have the layers, widths and vocabulary of the published Qwen2-VL-2B-Instruct and
-Qwen2-VL-7B-Instruct (their config.json); ``tiny`` is for tests. The tokenizer is a stand-in made here: one token for each byte and
-Qwen2's special tokens. So a prompt has more tokens than with the real tokenizer (about four times), and the text that comes out is
-noise. Qwen2-VL's own processor turns frames into patches, as with the real weights.
+Nothing is downloaded. The tokenizer is a stand-in made here: one token for each byte and Qwen2's special tokens. So a prompt has more
+tokens than with the real tokenizer (about four times), and the text that comes out is noise. The family's own processor turns frames
+into patches, as with the real weights; without torchvision `transformers_vlm_patches` does.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Any
 
-from reelbench.errors import ConfigError
+from reelbench.engines import transformers_vlm_sizes as sizes
+from reelbench.engines.transformers_vlm_patches import PatchProcessor
+from reelbench.errors import UnavailableError
 
 SPECIAL = (
     "<|endoftext|>",
@@ -23,40 +26,6 @@ SPECIAL = (
 )
 """Qwen2's, in this order after the 256 bytes."""
 
-_TEXT: dict[str, dict[str, Any]] = {
-    "tiny": {
-        "hidden_size": 64,
-        "intermediate_size": 128,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "vocab_size": 320,
-        "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1000000.0},
-    },
-    "2b": {
-        "hidden_size": 1536,
-        "intermediate_size": 8960,
-        "num_hidden_layers": 28,
-        "num_attention_heads": 12,
-        "num_key_value_heads": 2,
-        "vocab_size": 151936,
-        "rope_parameters": {"rope_type": "default", "mrope_section": [16, 24, 24], "rope_theta": 1000000.0},
-    },
-    "7b": {
-        "hidden_size": 3584,
-        "intermediate_size": 18944,
-        "num_hidden_layers": 28,
-        "num_attention_heads": 28,
-        "num_key_value_heads": 4,
-        "vocab_size": 152064,
-        "rope_parameters": {"rope_type": "default", "mrope_section": [16, 24, 24], "rope_theta": 1000000.0},
-    },
-}
-_VISION: dict[str, dict[str, Any]] = {
-    "tiny": {"depth": 2, "embed_dim": 64, "num_heads": 2, "mlp_ratio": 2, "hidden_size": 64},
-    "2b": {"depth": 32, "embed_dim": 1280, "num_heads": 16, "mlp_ratio": 4, "hidden_size": 1536},
-    "7b": {"depth": 32, "embed_dim": 1280, "num_heads": 16, "mlp_ratio": 4, "hidden_size": 3584},
-}
 _TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
     "{% for part in message['content'] %}"
@@ -67,32 +36,25 @@ _TEMPLATE = (
 
 
 def configuration(size: str) -> Any:
-    """A ``Qwen2VLConfig`` of one of the sizes. ConfigError for another one."""
-    if size not in _TEXT:
-        raise ConfigError(f"analyzer.architecture is '{size}'", f"give one of {', '.join(_TEXT)}")
-    from transformers import Qwen2VLConfig
-
-    ids = {name.strip("<|>") + "_token_id": 256 + at for at, name in enumerate(SPECIAL)}
-    video = {"image_token_id": ids["image_pad_token_id"], "video_token_id": ids["video_pad_token_id"]}
-    vision = {"vision_start_token_id": ids["vision_start_token_id"], "vision_end_token_id": ids["vision_end_token_id"]}
-    ends = {"bos_token_id": None, "eos_token_id": ids["im_end_token_id"], "pad_token_id": ids["endoftext_token_id"]}
-    return Qwen2VLConfig(
-        text_config={**_TEXT[size], **ends, "rms_norm_eps": 1e-6, "max_position_embeddings": 32768},
-        vision_config={**_VISION[size], "patch_size": 14, "spatial_merge_size": 2, "temporal_patch_size": 2},
-        tie_word_embeddings=size == "2b",
-        **video,
-        **vision,
-    )
+    """The configuration of one of `transformers_vlm_sizes`, for the stand-in tokenizer. ConfigError for another one."""
+    return sizes.configuration(size, {name: 256 + at for at, name in enumerate(SPECIAL)})
 
 
-def processor() -> Any:
-    """Qwen2-VL's processor around the stand-in tokenizer."""
-    from transformers import Qwen2VLImageProcessor, Qwen2VLProcessor, Qwen2VLVideoProcessor
+def processor(size: str = "tiny") -> Any:
+    """The processor of the size's family around the stand-in tokenizer: transformers' own, or where torchvision is not installed, which
+    that needs, one that makes the same patches."""
+    import transformers
 
-    return Qwen2VLProcessor(
-        image_processor=Qwen2VLImageProcessor(),
+    family = sizes.family(size)
+    if importlib.util.find_spec("torchvision") is None:
+        if family == "Qwen3VL":
+            raise UnavailableError("Qwen3-VL's processor needs torchvision", "pip install torchvision")
+        return PatchProcessor(_tokenizer(), _TEMPLATE)
+    videos = transformers.Qwen3VLVideoProcessor() if family == "Qwen3VL" else transformers.Qwen2VLVideoProcessor()
+    return getattr(transformers, f"{family}Processor")(
+        image_processor=transformers.Qwen2VLImageProcessor(),
         tokenizer=_tokenizer(),
-        video_processor=Qwen2VLVideoProcessor(),
+        video_processor=videos,
         chat_template=_TEMPLATE,
     )
 
