@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ Span = tuple[str, float, float]
 """(label, start_s, end_s)."""
 Counted = tuple[int, int, int]
 """Right, wrong and missed."""
-By = Literal["iou", "shorter", "boundary"]
+By = Literal["iou", "shorter", "boundary", "start"]
 
 
 class SpanQuality:
@@ -25,19 +26,25 @@ class SpanQuality:
 
     Two intervals may match when their labels are the same and they agree: ``by='iou'`` by intersection over union of at least
     ``least``, ``by='shorter'`` by an overlap of at least that share of the shorter one, ``by='boundary'`` by starts that lie at most
-    ``least`` seconds apart (an interval that starts with the clip is then no boundary, and is left out). Each is matched at most
-    once, so that as many as possible are. ``labels``: events with another label are not judged; null judges all.
+    ``least`` seconds apart (an interval that starts with the clip is then no boundary, and is left out), ``by='start'`` likewise, with
+    those that start with the clip. Each is matched at most once, so that as many as possible are. ``labels``: events with another
+    label are not judged; null judges all. ``gaps``: what the gaps between the intervals of the ground truth are called; they are then
+    what is to be found.
     """
 
     primary = "event_f1"
     primary_name = "event F1"
 
-    def __init__(self, part: str, by: By = "iou", least: float = 0.5, labels: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, part: str, by: By = "iou", least: float = 0.5, labels: Sequence[str] | None = None, gaps: str = ""
+    ) -> None:
         if part not in Truth.model_fields:
             raise ConfigError(f"quality.part: ground truth has no '{part}'", f"it has {', '.join(Truth.model_fields)}")
-        if by not in ("iou", "shorter", "boundary") or least <= 0:
-            raise ConfigError(f"quality.by is '{by}' with least={least}", "iou, shorter or boundary; least above 0")
-        self._part, self._by, self._least = part, by, least
+        if by not in ("iou", "shorter", "boundary", "start") or least <= 0:
+            raise ConfigError(
+                f"quality.by is '{by}' with least={least}", "iou, shorter, boundary or start; least above 0"
+            )
+        self._part, self._by, self._least, self._gaps = part, by, least, gaps
         self._labels = set(labels) if labels is not None else None
 
     def against_truth(self, results: Mapping[str, AnalyzerResult], truths: Mapping[str, Truth]) -> Scores:
@@ -50,7 +57,8 @@ class SpanQuality:
             elif clip not in results:
                 absent[clip] = "has no result"
             else:
-                clips[clip] = self._count(expected, results[clip].events)
+                wanted = _gaps(expected, self._gaps) if self._gaps else expected
+                clips[clip] = self._count(wanted, results[clip].events)
         return _scores(clips, absent, "event_")
 
     def agreement(self, results: Mapping[str, AnalyzerResult], reference: Mapping[str, AnalyzerResult]) -> Scores:
@@ -88,12 +96,19 @@ def matched(expected: Sequence[Span], found: Sequence[Span], by: By, least: floa
 def _agree(a: Span, b: Span, by: By, least: float) -> bool:
     if a[0] != b[0]:
         return False
-    if by == "boundary":
+    if by in ("boundary", "start"):
         return abs(a[1] - b[1]) <= least
     common = min(a[2], b[2]) - max(a[1], b[1])
     lengths = a[2] - a[1], b[2] - b[1]
     whole = min(lengths) if by == "shorter" else sum(lengths) - max(common, 0.0)
     return common >= least * whole if whole > 0 else common >= 0
+
+
+def _gaps(spans: Sequence[TruthSpan], label: str) -> list[TruthSpan]:
+    ordered = sorted(spans, key=lambda one: one.start_s)
+    return [
+        TruthSpan(start_s=a.end_s, end_s=b.start_s, label=label) for a, b in pairwise(ordered) if b.start_s > a.end_s
+    ]
 
 
 def _scores(clips: Mapping[str, Counted], absent: Mapping[str, str], prefix: str) -> Scores:

@@ -1,0 +1,141 @@
+"""audio_environment: when a clip has speech, music, noise or silence; several may sound at once.
+
+Speech is what speech_rate heard upstream. Music is where notes are held (`reelbench.analyzers.acoustics.music`). Noise is a floor
+that is never left between words and notes: the quiet moments of every few seconds are still loud, and flat in their spectrum.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reelbench.analyzers.acoustics import music
+from reelbench.analyzers.acoustics.spectrum import QUIET_DB, Sound, Spectrum, runs, smoothed
+from reelbench.analyzers.base import Material, Needs, WeightsSource
+from reelbench.engines.base import Availability, Evidence
+from reelbench.errors import ConfigError
+from reelbench.media.types import AudioRequest
+from reelbench.results import AnalyzerResult, Event
+
+NAME = "audio_environment"
+RATE = 16000
+_FLOOR_S, _VOTE_S, _LEAST_S = 3.0, 1.0, 0.5
+_FLOOR_SHARE = 0.1
+_RUMBLE_HZ, _HISS_HZ = 250.0, 3000.0
+Flags = NDArray[np.bool_]
+
+
+class AudioEnvironment:
+    """``size`` and ``hop``: samples at 16 kHz. ``steady``: the share of held notes from which it is music. ``floor_db``: how loud
+    the quiet moments of noise are at least; ``flat``: how flat (0…1) their spectrum. ``silence_db``: below it nothing sounds.
+    ``speech``: the analyzer upstream whose events of that name are speech."""
+
+    weights: tuple[str, ...] = ()
+    step = 1
+
+    def __init__(
+        self,
+        size: int = 2048,
+        hop: int = 512,
+        steady: float = 0.08,
+        floor_db: float = -62.0,
+        flat: float = 0.05,
+        silence_db: float = -60.0,
+        speech: str = "speech_rate",
+    ) -> None:
+        if (
+            size < 512
+            or not 0 < hop <= size
+            or not 0 < steady < 1
+            or not 0 < flat < 1
+            or floor_db >= 0
+            or silence_db >= 0
+        ):
+            raise ConfigError(
+                "analyzer.size, hop, steady, flat, floor_db or silence_db makes no sense",
+                "size of 512 or more, hop up to size, steady and flat between 0 and 1, levels below 0 dB",
+            )
+        self._size, self._hop, self._steady = size, hop, steady
+        self._floor_db, self._flat, self._silence_db, self._speech = floor_db, flat, silence_db, speech
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(audio=AudioRequest(RATE), upstream=(self._speech,))
+
+    def available(self) -> Availability:
+        return Availability(True)
+
+    def prepare(self, store: WeightsSource) -> None:
+        """Nothing is built."""
+
+    def load(self, store: WeightsSource) -> None:
+        import scipy.ndimage  # noqa: F401 - it belongs to the start
+
+    def analyze(self, material: Material) -> AnalyzerResult:
+        """No sound, no events: not even silence is known of a clip without a track."""
+        duration = material.info.duration_s
+        events: list[Event] = []
+        if material.audio is not None and len(material.audio) >= self._hop:
+            said = [(e.start_s, e.end_s) for e in material.upstream[self._speech].events if e.label == "speech"]
+            with material.phases("infer"):
+                events = self._events(material.audio, said, duration)
+        return AnalyzerResult(analyzer=NAME, clip=material.clip, duration_s=duration, events=tuple(events))
+
+    def evidence(self) -> Evidence:
+        return Evidence("numpy", "CPU", "fp32", np.__version__, details={"size": self._size, "hop": self._hop})
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _events(self, sound: Sound, said: list[tuple[float, float]], duration: float) -> list[Event]:
+        spectrum = Spectrum.of(sound, RATE, self._size, self._hop)
+        level = spectrum.level_db
+        speech = np.zeros(len(level), bool)
+        for start, end in said:
+            speech[round(start * spectrum.per_s) : round(end * spectrum.per_s)] = True
+        tuneful = music.where(spectrum, self._steady, self._silence_db, said)
+        noise = self._noise(spectrum, level, tuneful)
+        silence = smoothed(level < self._silence_db, round(_VOTE_S / 2 * spectrum.per_s)) & ~speech & ~tuneful & ~noise
+        found = {"speech": speech, "music": tuneful, "noise": noise, "silence": silence}
+        events = []
+        for label, flags in found.items():
+            for first, last in runs(flags):
+                start, end = first / spectrum.per_s, min(last / spectrum.per_s, duration)
+                if end - start < (_LEAST_S if label != "speech" else 0.0) or end <= start:
+                    continue
+                attributes: dict[str, Any] = {"level_db": round(float(np.median(level[first:last])), 1)}
+                if label == "noise":
+                    attributes |= _place(spectrum, first, last)
+                events.append(Event(start_s=start, end_s=end, label=label, score=1.0, attributes=attributes))
+        return sorted(events, key=lambda one: (one.start_s, one.label))
+
+    def _noise(self, spectrum: Spectrum, level: NDArray[np.float32], tuneful: Flags) -> Flags:
+        """The floor of each moment is the level that a tenth of the frames around it stay below; it is noise where it is loud, and
+        where the frames that make it are flat."""
+        from scipy.ndimage import percentile_filter, uniform_filter1d
+
+        frames = max(3, round(_FLOOR_S * spectrum.per_s))
+        floor = percentile_filter(level, 100 * _FLOOR_SHARE, frames, mode="nearest")
+        quiet = (level <= floor + 1.0).astype(np.float32)
+        flatness = uniform_filter1d(quiet * spectrum.flatness(_RUMBLE_HZ, _HISS_HZ), frames, mode="nearest")
+        flatness /= np.maximum(uniform_filter1d(quiet, frames, mode="nearest"), 1e-6)
+        loud = (floor > self._floor_db) & (floor > QUIET_DB)
+        # Between held notes nothing is flat: a floor under music is told by its flatness, too, but more of it is asked for.
+        wanted = np.where(tuneful, 3 * self._flat, self._flat)
+        return smoothed(loud & (flatness > wanted), round(_VOTE_S * spectrum.per_s))
+
+
+def _place(spectrum: Spectrum, first: int, last: int) -> dict[str, Any]:
+    """A guess at where it was recorded, and what the guess rests on: rooms hum, streets rumble and swell."""
+    level = spectrum.level_db[first:last]
+    quiet = level <= np.percentile(level, 30)
+    power = spectrum.power[first:last][quiet].mean(axis=0)
+    low = float(power[spectrum.band(30.0, _RUMBLE_HZ)].sum() / max(float(power.sum()), 1e-14))
+    swell = float(np.percentile(level, 60) - np.percentile(level, 10))
+    return {
+        "place": "outdoor" if low > 0.6 and swell > 1.5 else "indoor",
+        "low_share": round(low, 3),
+        "swell_db": round(swell, 2),
+    }

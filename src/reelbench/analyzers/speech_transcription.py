@@ -1,0 +1,162 @@
+"""speech_transcription: what is said, word by word with times, by Whisper on CTranslate2 (Radford et al. 2022; faster-whisper)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from reelbench.analyzers.base import Material, Needs, WeightsSource
+from reelbench.engines.base import Availability, Evidence
+from reelbench.errors import ConfigError, UnavailableError, WeightsError
+from reelbench.media.types import AudioRequest
+from reelbench.results import AnalyzerResult, Event
+
+NAME = "speech_transcription"
+RATE = 16000
+_PRECISIONS = {"int8": "int8", "int8_float32": "int8", "int8_float16": "int8", "float32": "fp32", "float16": "fp16"}
+_DEVICES = ("cpu", "cuda")
+
+
+class SpeechTranscription:
+    """``weights``: the catalog entries of one CTranslate2 model, which lie in one folder. ``compute`` is CTranslate2's compute type
+    ('int8', 'float32', 'float16' on a GPU). ``language``: what is spoken ('en'); null lets a multilingual network find out.
+    ``beam``: hypotheses that are followed; ``voice_first``: Silero's voice activity leaves out what is no speech; ``context``: each
+    half minute is given what was said before (and may repeat it). ``threads`` 0 is CTranslate2's own choice."""
+
+    weights: tuple[str, ...]
+    step = 1
+
+    def __init__(
+        self,
+        weights: Mapping[str, str],
+        compute: str = "float32",
+        device: str = "cpu",
+        language: str | None = "en",
+        beam: int = 5,
+        voice_first: bool = False,
+        context: bool = True,
+        threads: int = 0,
+    ) -> None:
+        if compute not in _PRECISIONS:
+            raise ConfigError(f"analyzer.compute is '{compute}'", f"one of {', '.join(_PRECISIONS)}")
+        if device not in _DEVICES or beam < 1 or threads < 0:
+            raise ConfigError(
+                f"analyzer.device={device}, beam={beam}, threads={threads}",
+                "device cpu or cuda, beam of 1 or more, threads of 0 or more",
+            )
+        self._files, self._compute, self._device = dict(weights), compute, device
+        self._language, self._beam, self._threads = language, beam, threads
+        self._voice_first, self._context = voice_first, context
+        self._model: Any = None
+        self.weights = tuple(self._files.values())
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(audio=AudioRequest(RATE))
+
+    def available(self) -> Availability:
+        from importlib.util import find_spec
+
+        for module, package in (("faster_whisper", "faster-whisper"), ("ctranslate2", "ctranslate2")):
+            if find_spec(module) is None:
+                return Availability(False, f"{package} is not installed", f"pip install {package}")
+        if self._device == "cuda":
+            import ctranslate2
+
+            if not ctranslate2.get_cuda_device_count():
+                return Availability(False, "CTranslate2 finds no NVIDIA GPU", "use device=cpu, or a machine with a GPU")
+        return Availability(True)
+
+    def prepare(self, store: WeightsSource) -> None:
+        """Nothing is built: the network is quantized while it is loaded."""
+
+    def load(self, store: WeightsSource) -> None:
+        try:
+            from faster_whisper import WhisperModel
+        except ImportError as error:
+            raise UnavailableError(
+                f"faster-whisper cannot be imported: {error}", "pip install faster-whisper"
+            ) from error
+
+        files = [store.path(name) for name in self.weights]
+        folder = files[0].parent
+        try:
+            self._model = WhisperModel(
+                str(folder),
+                device=self._device,
+                compute_type=self._compute,
+                cpu_threads=self._threads,
+                local_files_only=True,
+            )
+        except (RuntimeError, ValueError, OSError) as error:
+            raise WeightsError(f"CTranslate2 cannot load {folder.name}: {error}", "reelbench models verify") from error
+
+    def analyze(self, material: Material) -> AnalyzerResult:
+        """One event 'word' for each word, one event 'segment' for each stretch that Whisper punctuates as one. No sound, no events."""
+        duration = material.info.duration_s
+        events: list[Event] = []
+        if material.audio is not None and len(material.audio) >= RATE // 10:
+            with material.phases("infer"):
+                # The network works while its segments are taken.
+                segments = list(self._segments(material.audio))
+            with material.phases("postprocess"):
+                events = [event for segment in segments for event in _events(segment, duration)]
+        return AnalyzerResult(
+            analyzer=NAME, clip=material.clip, duration_s=duration, events=tuple(sorted(events, key=_order))
+        )
+
+    def evidence(self) -> Evidence:
+        import ctranslate2
+
+        executed = str(self._model.model.compute_type)
+        precision = _PRECISIONS.get(executed, executed)
+        asked = _PRECISIONS[self._compute]
+        return Evidence(
+            engine="ctranslate2",
+            device=str(self._model.model.device).upper(),
+            precision=precision,
+            version=ctranslate2.__version__,
+            contradiction="" if precision == asked else f"{asked} was asked for, {executed} was executed",
+            verified_on_hardware=self._device == "cpu",
+            details={"compute_type": executed, "beam": self._beam, "voice_first": self._voice_first},
+        )
+
+    def close(self) -> None:
+        self._model = None
+
+    def _segments(self, audio: Any) -> Iterable[Any]:
+        segments, _ = self._model.transcribe(
+            audio,
+            language=self._language,
+            beam_size=self._beam,
+            temperature=0.0,  # greedy or beam search: the same sound gives the same words
+            word_timestamps=True,
+            vad_filter=self._voice_first,
+            condition_on_previous_text=self._context,
+        )
+        return segments  # type: ignore[no-any-return]
+
+
+def _events(segment: Any, duration: float) -> Iterable[Event]:
+    """Times beyond the clip's end are Whisper's guess about its padding: they are cut off."""
+    words = [word for word in segment.words or () if word.start < duration and word.word.strip()]
+    for word in words:
+        yield _event("word", word.start, word.end, duration, word.word, word.probability)
+    if words:
+        likely = sum(word.probability for word in words) / len(words)
+        yield _event("segment", words[0].start, words[-1].end, duration, segment.text, likely)
+
+
+def _event(label: str, start: float, end: float, duration: float, text: str, score: float) -> Event:
+    first = round(min(float(start), duration), 3)
+    return Event(
+        start_s=first,
+        end_s=max(first, min(round(float(end), 3), duration)),
+        label=label,
+        score=min(1.0, max(0.0, float(score))),
+        text=text.strip(),
+    )
+
+
+def _order(event: Event) -> tuple[float, str, float]:
+    return event.start_s, event.label, event.end_s
