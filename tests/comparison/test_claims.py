@@ -33,7 +33,7 @@ def ledger(tmp_path: Path, *claims: dict[str, Any], **more: Any) -> Ledger:
 
 
 def rows_of(stated: Ledger, runs: Path, compare: Compare | None = None) -> list[Checked]:
-    return check(stated, lambda: Comparisons("demo", HERE).read(runs), compare)
+    return check(stated, lambda: Comparisons(("demo",), HERE).read(runs), compare)
 
 
 def measured(runs: Path, name: str = "one", **how: Any) -> ComparisonRecord:
@@ -209,7 +209,7 @@ def test_the_newest_counts_other_code_is_said_and_damage_is_named(tmp_path: Path
     file.write_text(json.dumps(make_environment() | {"code": {"commit": "f" * 40, "change": "e" * 16}}))
     (tmp_path / "comparisons" / "broken").mkdir()
     (tmp_path / "comparisons" / "broken" / "comparison.json").write_text("{")
-    known = Comparisons("demo", HERE)
+    known = Comparisons(("demo",), HERE)
     (row,) = check(ledger(tmp_path), lambda: known.read(tmp_path))
     assert row.verdict == "confirmed"
     assert "measured with other code: 0.0-fixture fffffff with changes eeeeee" in row.notes[0]
@@ -247,7 +247,7 @@ def test_several_together_are_the_sums_of_their_corpus_times(tmp_path: Path) -> 
     assert (verdict_words(row), row.pairs) == ("exceeded, but quality is worse", 20)
     assert [name for name, _ in row.comparisons] == ["first", "second"]
 
-    known = Comparisons("demo", HERE).read(tmp_path)
+    known = Comparisons(("demo",), HERE).read(tmp_path)
     alone = known.newest("object_detection", "baseline", "optimized")
     assert not isinstance(alone, tuple) and together([alone, alone]).point == pytest.approx(alone.speed_up.point)
     assert first.id != second.id

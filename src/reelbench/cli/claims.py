@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     show_default=True,
     help="Where comparisons are looked up, and where --measure puts them.",
 )
-@click.option("--corpus", default="demo", show_default=True, help="The corpus that counts.")
+@click.option(
+    "--corpus",
+    "corpora",
+    multiple=True,
+    default=("demo",),
+    show_default=True,
+    help="A corpus that counts; give it several times where analyzers were compared on different ones. --measure takes the first.",
+)
 @click.option(
     "--measure-config", default="default", show_default=True, help="quick, default or thorough, for --measure."
 )
@@ -33,7 +40,7 @@ def command(
     ledger: str,
     measure: bool,
     runs_dir: Path,
-    corpus: str,
+    corpora: tuple[str, ...],
     measure_config: str,
     as_json: bool,
     markdown: Path | None,
@@ -55,8 +62,8 @@ def command(
 
     stated = load_ledger(find_ledger(ledger))
     here = this_machine()
-    compare = _comparer(runs_dir, corpus, measure_config) if measure else None
-    known = Comparisons(corpus, here)
+    compare = _comparer(runs_dir, corpora[0], measure_config) if measure else None
+    known = Comparisons(corpora, here)
     rows = check(stated, lambda: known.read(runs_dir), compare)
     code = exit_code(rows)
     for problem in known.damaged:

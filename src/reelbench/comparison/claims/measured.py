@@ -73,9 +73,10 @@ class Missing:
 
 @dataclass(slots=True)
 class Comparisons:
-    """The comparisons of ``runs_dir`` on ``corpus``, newest first. ``damaged`` are lines about folders that could not be read."""
+    """The comparisons of ``runs_dir`` on one of ``corpora``, newest first. ``damaged`` are lines about folders that could not be
+    read."""
 
-    corpus: str
+    corpora: tuple[str, ...]
     here: Here
     found: list[tuple[Path, ComparisonRecord]] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
@@ -88,7 +89,7 @@ class Comparisons:
             except (InputError, OSError) as error:
                 self.damaged.append(f"left out: {error.message if isinstance(error, InputError) else error}")
                 continue
-            if record.status == "finished" and record.corpus == self.corpus:
+            if record.status == "finished" and record.corpus in self.corpora:
                 self.found.append((file.parent, record))
         self.found.sort(key=lambda found: (found[1].created, found[1].id), reverse=True)
         return self
@@ -112,7 +113,7 @@ class Comparisons:
             return problem
         if notes:
             return Missing("comparison", "; ".join(notes))
-        command = f"reelbench ab analyzer={analyzer} a={a} b={b} corpus={self.corpus}"
+        command = f"reelbench ab analyzer={analyzer} a={a} b={b} corpus={self.corpora[0]}"
         where = " (only on another machine)" if elsewhere else ""
         return Missing("comparison", f"no comparison yet{where}: {command}")
 
