@@ -28,6 +28,7 @@ def command(settings: tuple[str, ...], config_dir: Path | None, as_json: bool) -
     130 interrupted.
     """
     from reelbench.config import search_path
+    from reelbench.report.clip_page import PAGES, write_clip_pages
     from reelbench.report.system_page import write_system_page
     from reelbench.report.system_progress import SystemProgress
     from reelbench.report.system_terminal import print_system
@@ -42,6 +43,8 @@ def command(settings: tuple[str, ...], config_dir: Path | None, as_json: bool) -
             progress.close()
             click.echo("interrupted: what is finished is kept; the same command goes on from there", err=True)
             raise
+        progress.stage("pages")
+        write_clip_pages(folder, folder.path / PAGES)
         page = write_system_page(folder.path)
     if as_json or composed.base.json_output:
         click.echo(folder.record.model_dump_json(indent=1))

@@ -59,7 +59,7 @@ def _decode(
     def keep(frames: list[AudioFrame]) -> None:
         nonlocal total
         for frame in frames:
-            pieces.append(frame.to_ndarray())
+            pieces.append(frame.to_ndarray().view(np.int32))
             total += frame.samples
         if total > most:
             source.check_duration(path, total / rate, limits)

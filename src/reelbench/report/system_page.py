@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.parse import quote
 
 from reelbench.paths import write_text
 from reelbench.report import system_data
+from reelbench.report.clip_page import PAGES, page_name
 from reelbench.report.render import flat, render
 from reelbench.report.system_terminal import quality, reasons
 from reelbench.system.folder import SystemFolder
@@ -44,7 +46,14 @@ def write_system_page(path: Path, target: Path | None = None) -> Path:
         quality=quality,
         reasons=reasons(record),
         machine=flat({key: machine[key] for key in ("machine", "python", "reelbench", "code") if key in machine}),
+        pages={clip.name: _page_of(path, clip.name) for clip in record.clips},
         tasks=sum(1 for span in spans if span.kind == "task"),
     )
     write_text(target or path / PAGE, html)
     return target or path / PAGE
+
+
+def _page_of(folder: Path, clip: str) -> str:
+    """The address of the clip's own page, seen from the page of the run; '' where none was written."""
+    name = page_name(clip)
+    return f"{PAGES}/{quote(name)}" if (folder / PAGES / name).is_file() else ""

@@ -40,7 +40,7 @@ def quantized(lab: Lab, colours: int) -> Palette:
     cv2.setRNGSeed(_SEED)
     stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_MAX_ITER, _ROUNDS, _MOVED)
     wanted = min(colours, len(lab))
-    _, labels, centres = cv2.kmeans(lab, wanted, None, stop, 1, cv2.KMEANS_PP_CENTERS)  # type: ignore[call-overload]
+    _, labels, centres = cv2.kmeans(lab, wanted, None, stop, 1, cv2.KMEANS_PP_CENTERS)
     return _sorted(centres, np.bincount(labels.ravel(), minlength=wanted) / len(lab))
 
 

@@ -45,10 +45,10 @@ class Brisque:
         import cv2
 
         whole = grey.astype(np.float32) / 255
-        half = cv2.resize(whole, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_CUBIC)
+        half: NDArray[np.float32] = cv2.resize(whole, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_CUBIC)
         return np.array([value for picture in (whole, half) for value in self._of_scale(picture)])
 
-    def _of_scale(self, picture: NDArray[np.float32]) -> Iterator[float]:
+    def _of_scale(self, picture: NDArray[Any]) -> Iterator[float]:
         import cv2
 
         mean = cv2.GaussianBlur(picture, _WINDOW, _SIGMA, borderType=cv2.BORDER_CONSTANT)

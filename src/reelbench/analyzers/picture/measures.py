@@ -51,7 +51,7 @@ def blur(grey: Grey) -> float:
         found.append(_blur_at_scale(grey))
         if min(grey.shape) < 4 * _LOW_PASS:
             break
-        grey = cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        grey = cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     return sum(found) / len(found)
 
 
