@@ -16,7 +16,7 @@ _METRICS = {
     "map50_95": "mAP@[.5:.95]",
     "precision": "precision",
     "recall": "recall",
-    "f1": "F1 at IoU 0.5",
+    "f1": "F1",
     "agreement_f1": "F1 at IoU 0.5",
     "agreement_precision": "precision",
     "agreement_recall": "recall",
