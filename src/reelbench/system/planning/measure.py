@@ -1,0 +1,74 @@
+"""Where timings come from and go to: a run made for them, or runs that there are, and the file beside the runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from reelbench.bench.live import Progress
+from reelbench.errors import InputError
+from reelbench.paths import write_text
+from reelbench.system.config import Composed, compose_system
+from reelbench.system.folder import RECORD, SystemFolder
+from reelbench.system.planning.fit import Fit, busy_s, timings_of, wall_s
+from reelbench.system.runner import run_system
+from reelbench.system.setup import TIMINGS
+from reelbench.system.tasks import Timings, read_timings
+
+PLAIN = ("plan=sequential", "plan.decode=once")
+"""How a run for timings is made unless a plan is asked for: one task at a time, so that none slows another down."""
+
+
+def compose_measuring(settings: Sequence[str]) -> Composed:
+    """The configuration of a run for timings; a plan in ``settings`` is taken as it is."""
+    own = any(item.split("=")[0] == "plan" for item in settings)
+    return compose_system([*settings] if own else [*PLAIN, *settings])
+
+
+def make_runs(composed: Composed, repeats: int, command: str, progress: Progress) -> list[SystemFolder]:
+    """So many runs, one after the other."""
+    return [run_system(composed, command, progress) for _ in range(repeats)]
+
+
+def find_run(runs_dir: Path, name: str) -> SystemFolder:
+    """The run with this id in ``runs_dir``, or the folder of that path. InputError where there is none."""
+    path = Path(name) if (Path(name) / RECORD).is_file() else runs_dir / name
+    if not (path / RECORD).is_file():
+        there = sorted((file.parent.name for file in runs_dir.glob(f"*/{RECORD}")), reverse=True)
+        hint = f"there are: {', '.join(there[:3])}" if there else "reelbench system makes one"
+        raise InputError(f"there is no system run '{name}' in {runs_dir}", hint)
+    return SystemFolder.open(path)
+
+
+def timings_path(composed: Composed) -> Path:
+    """The file that a plan reads: the one that it names, else the one beside the runs."""
+    return composed.plan.timings or composed.runs_dir / TIMINGS
+
+
+def known_timings(composed: Composed) -> Timings:
+    """The timings that there are. InputError where nobody has measured any."""
+    path = timings_path(composed)
+    if not path.is_file():
+        raise InputError(
+            f"there are no timings: {path}",
+            "reelbench plan measure corpus=… writes them; --run ID takes those of a run",
+        )
+    return read_timings(path)
+
+
+def write_timings(
+    folders: Sequence[SystemFolder], target: Path, command: str, *, keep: bool = False, waiting: bool = False
+) -> tuple[Timings, list[Fit]]:
+    """Fit the runs into ``target``. ``keep``: timings that it has of analyzers which these runs have not stay in it.
+    ``waiting``: the time counts too in which tasks waited for cores that others used.
+
+    Raises InputError as `fit.timings_of` does, and where those to be kept are of another machine; OutputError.
+    """
+    found, fits = timings_of(folders, command, wall_s if waiting else busy_s)
+    if keep and target.is_file():
+        old = read_timings(target)
+        if old.fingerprint != found.fingerprint:
+            raise InputError(f"{target} is of another machine ({old.machine})", "measure all anew, without --keep")
+        found = found.model_copy(update={"tasks": dict(sorted({**old.tasks, **found.tasks}.items()))})
+    write_text(target, found.model_dump_json(indent=1) + "\n")
+    return found, fits
