@@ -16,6 +16,7 @@ from reelbench.bench.live import Silent
 from reelbench.cli import cli
 from reelbench.errors import ConfigError, InputError, ReelBenchError
 from reelbench.report.plan_terminal import print_comparison, print_what_if
+from reelbench.report.system_terminal import predicted
 from reelbench.report.wording import number
 from reelbench.system.folder import SystemFolder
 from reelbench.system.planning.compare import compare
@@ -98,6 +99,13 @@ def test_a_what_if_prediction_holds_against_a_real_run(measured: Measured) -> No
     setting = setting_of(measured.ready, measured.timings)
     assert_valid(measured.faster.spans, setting)
     assert_valid(predict(measured.ready, measured.timings).spans, setting)
+
+
+def test_a_run_tells_what_was_predicted_of_it_where_timings_were_there(measured: Measured) -> None:
+    assert measured.run.record.prediction == {} and predicted(measured.run.record) == ""
+    expected = predict(measured.ready, measured.timings).makespan_s
+    assert measured.faster.record.prediction["makespan_s"] == pytest.approx(expected)
+    assert predicted(measured.faster.record).startswith(f"{number(expected)} s were predicted")
 
 
 def test_where_each_decodes_for_itself_the_decoding_is_added_to_those_that_look_or_listen(measured: Measured) -> None:

@@ -92,10 +92,11 @@ def measure(
         folders = folders or make_runs(composed, repeats, command_line, progress)
     target = out or timings_path(composed)
     timings, fits = write_timings(folders, target, command_line, keep=keep, waiting=waiting)
+    missing = sorted({name for folder in folders for name in folder.record.analyzers} - set(timings.tasks))
     if as_json:
-        _print_timings_json(timings, target, fits)
+        _print_timings_json(timings, target, fits, missing)
     else:
-        print_timings(timings, target, _here(), fits)
+        print_timings(timings, target, _here(), fits, missing)
     return 0
 
 
@@ -111,7 +112,7 @@ def show(settings: tuple[str, ...], config_dir: Path | None, as_json: bool) -> i
     composed = _composed(settings, config_dir)
     timings, path = known_timings(composed), timings_path(composed)
     if as_json:
-        _print_timings_json(timings, path, [])
+        _print_timings_json(timings, path)
     else:
         print_timings(timings, path, _here())
     return 0
@@ -209,10 +210,18 @@ def _here() -> str:
     return str(environment()["fingerprint"])
 
 
-def _print_timings_json(timings: Timings, path: Path, fits: Sequence[Fit]) -> None:
+def _print_timings_json(timings: Timings, path: Path, fits: Sequence[Fit] = (), missing: Sequence[str] = ()) -> None:
     whole = timings.model_dump(mode="json")
     errors = {fit.name: {"clips": fit.clips, "error": fit.error} for fit in fits}
-    _echo_json({**whole, "file": str(path), "this_machine": timings.fingerprint == _here(), "fits": errors})
+    _echo_json(
+        {
+            **whole,
+            "file": str(path),
+            "this_machine": timings.fingerprint == _here(),
+            "fits": errors,
+            "not_measured": missing,
+        }
+    )
 
 
 def _echo_json(value: Any) -> None:

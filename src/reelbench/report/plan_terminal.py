@@ -22,8 +22,16 @@ if TYPE_CHECKING:
 MOST_STEPS = 12
 
 
-def print_timings(timings: Timings, path: Path, here: str, fits: Sequence[Fit] = (), to: Console | None = None) -> None:
-    """One row a task; ``here`` is the fingerprint of this machine; ``fits`` say how well the lines fit, where they were just made."""
+def print_timings(
+    timings: Timings,
+    path: Path,
+    here: str,
+    fits: Sequence[Fit] = (),
+    missing: Sequence[str] = (),
+    to: Console | None = None,
+) -> None:
+    """One row a task; ``here`` is the fingerprint of this machine. Where they were just made: ``fits`` say how well the lines fit,
+    ``missing`` are the analyzers of which nothing was done."""
     target = to or console()
     errors = {fit.name: f"{percent(fit.error)} of {fit.clips}" for fit in fits}
     table = _table("analyzer", "variant", fixed="fixed s", slope="s per\nvideo s", cpu="CPU s per\nvideo s", load="load s",
@@ -36,6 +44,8 @@ def print_timings(timings: Timings, path: Path, here: str, fits: Sequence[Fit] =
         )  # fmt: skip
     target.print(table)
     where = "this machine" if timings.fingerprint == here else "another machine than this"
+    if missing:
+        _say(target, f"note: nothing was done of {', '.join(missing)}: not measured")
     _say(target, f"measured on {where}: {timings.machine or NONE}; {moment(timings.created)}", f"timings  {path}")
 
 

@@ -10,7 +10,7 @@ from reelbench.paths import write_text
 from reelbench.report import system_data
 from reelbench.report.clip_page import PAGES, page_name
 from reelbench.report.render import flat, render
-from reelbench.report.system_terminal import quality, reasons
+from reelbench.report.system_terminal import predicted, quality, reasons
 from reelbench.system.folder import SystemFolder
 
 PAGE = "report.html"
@@ -45,6 +45,7 @@ def write_system_page(path: Path, target: Path | None = None) -> Path:
         levels=LEVELS,
         quality=quality,
         reasons=reasons(record),
+        predicted=predicted(record),
         machine=flat({key: machine[key] for key in ("machine", "python", "reelbench", "code") if key in machine}),
         pages={clip.name: _page_of(path, clip.name) for clip in record.clips},
         tasks=sum(1 for span in spans if span.kind == "task"),

@@ -76,6 +76,7 @@ def reasons(record: SystemRecord) -> list[str]:
 def summary(record: SystemRecord) -> list[str]:
     """The run in two lines."""
     totals = record.totals
+    foreseen = predicted(record)
     speed = f"{number(totals.x_realtime)} × realtime" if totals.x_realtime else "no clip was finished"
     return [
         f"{number(totals.video_s)} s of video in {number(totals.makespan_s)} s ({speed}) on {len(record.cores)} cores,"
@@ -83,4 +84,13 @@ def summary(record: SystemRecord) -> list[str]:
         f" {number(totals.load_wall_s)} s before that to load the workers",
         f"{number(totals.cpu_s)} CPU s, of which decoding {percent(totals.decode_share)}; cores held {percent(totals.utilisation)};"
         f" memory peak {megabytes(totals.pss_peak_bytes)} MB of all processes",
+        *([foreseen] if foreseen else []),
     ]
+
+
+def predicted(record: SystemRecord) -> str:
+    """The makespan that was predicted before the run, and by how much it was off; '' where none was."""
+    expected, took = record.prediction.get("makespan_s"), record.totals.makespan_s
+    if not isinstance(expected, int | float) or not took or len(record.sessions) != 1:
+        return ""
+    return f"{number(expected)} s were predicted from measured timings, {100 * (expected / took - 1):+.0f} % off"

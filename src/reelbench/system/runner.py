@@ -17,6 +17,7 @@ from reelbench.system.config import Composed
 from reelbench.system.costs import add_costs
 from reelbench.system.executor import Executor, Order
 from reelbench.system.folder import SystemFolder
+from reelbench.system.planning.predict import predict, summary_of
 from reelbench.system.plans import Plan
 from reelbench.system.records import Outcome, Session, Status
 from reelbench.system.setup import Prepared, open_folder, prepare, require_disk
@@ -39,6 +40,7 @@ def carry_out(ready: Prepared, folder: SystemFolder, progress: Progress) -> Syst
     record = folder.record
     try:
         require_disk(ready, folder)
+        _foresee(ready, folder)
         execute(ready, folder, progress)
         progress.stage("quality and figures")
         for name, part in ready.parts.items():
@@ -53,6 +55,17 @@ def carry_out(ready: Prepared, folder: SystemFolder, progress: Progress) -> Syst
         add_costs(record, folder.spans)
         folder.save()
     return folder
+
+
+def _foresee(ready: Prepared, folder: SystemFolder) -> None:
+    """What measured timings say that the run will take, kept beside what it took; nothing where nobody measured, or in a resumption."""
+    record = folder.record
+    able = any(not part.unavailable for part in ready.parts.values())
+    if not ready.timings.tasks or not able or record.sessions:
+        return
+    prediction = predict(ready, ready.timings)
+    record.prediction = summary_of(prediction)
+    record.notes += [note for note in prediction.notes if note not in record.notes]
 
 
 def execute(ready: Prepared, folder: SystemFolder, progress: Progress) -> None:
