@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reelbench.analyzers.base import Material, Needs, WeightsSource, naming
+from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
 from reelbench.analyzers.blaze.crops import Picture, size_of
 from reelbench.analyzers.blaze.ssd import Detector
 from reelbench.analyzers.faces.events import FACE
@@ -35,7 +35,7 @@ _EYES = "eye_tracking"
 _ROLES = {"detector": DETECTOR_FEED, "age": FEED, "gender": FEED}
 
 
-class AgeEstimation:
+class AgeEstimation(Plain):
     """Estimates apparent age and gender of each face.
 
     ``weights`` names the catalog entry of each network: detector, age, gender. ``size`` is [width, height] of the
@@ -69,6 +69,7 @@ class AgeEstimation:
         with naming("sampling"):
             self._request = FrameRequest(Sampling(**sampling), size_of(size))
         self._files, self._upstream, self._threshold, self._closer = dict(weights), upstream_faces, threshold, closer
+        self.weights = tuple(self._files[role] for role in _ROLES)
         self._looks, self._least_apart, self._mirror = looks, least_apart, mirror
         self._gap_s, self._threads = gap_s, threads
         self._networks: dict[str, SmallNetwork] = {}
@@ -78,19 +79,8 @@ class AgeEstimation:
     def needs(self) -> Needs:
         return Needs(frames=self._request, upstream_if_any=(_EYES,) if self._upstream else ())
 
-    @property
-    def weights(self) -> tuple[str, ...]:
-        return tuple(self._files[role] for role in _ROLES)
-
-    @property
-    def step(self) -> int:
-        return 1
-
     def available(self) -> Availability:
         return available()
-
-    def prepare(self, store: WeightsSource) -> None:
-        """Nothing is built."""
 
     def load(self, store: WeightsSource) -> None:
         self._networks = {

@@ -9,7 +9,7 @@ import numpy as np
 
 from reelbench.analyzers.acoustics import music
 from reelbench.analyzers.acoustics.spectrum import Sound, Spectrum, decibels, runs
-from reelbench.analyzers.base import Material, Needs, WeightsSource
+from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource
 from reelbench.engines.base import Availability, Evidence
 from reelbench.errors import ConfigError
 from reelbench.media.types import AudioRequest
@@ -25,13 +25,10 @@ _STRONG = 0.25
 _LEAST_MUSIC_S = 2.0
 
 
-class AudioAnalysis:
+class AudioAnalysis(Plain):
     """``rate``: Hz at which sound is asked for. ``window_s`` every ``hop_s``: the stretches whose tempo is taken; neighbours within
     4 % are one event. ``size``: samples of a spectrum for held notes. ``steady``: the share of held notes from which it is music.
     ``speech``: the analyzer upstream whose events 'speech' say where music is hidden; without it music under a voice is missed."""
-
-    weights: tuple[str, ...] = ()
-    step = 1
 
     def __init__(
         self,
@@ -61,9 +58,6 @@ class AudioAnalysis:
             return Availability(False, "pyloudnorm is not installed", "pip install pyloudnorm")
         return Availability(True)
 
-    def prepare(self, store: WeightsSource) -> None:
-        """Nothing is built."""
-
     def load(self, store: WeightsSource) -> None:
         self._clip(np.zeros(self._rate, np.float32))
 
@@ -92,9 +86,6 @@ class AudioAnalysis:
 
         details = {"rate": self._rate, "size": self._size}
         return Evidence("numpy + pyloudnorm", "CPU", "fp32", f"pyloudnorm {version('pyloudnorm')}", details=details)
-
-    def close(self) -> None:
-        """Nothing is held."""
 
     def _clip(self, sound: Sound) -> dict[str, Any]:
         """Integrated loudness (ITU-R BS.1770-4, the mono sound on both channels) and the highest sample."""

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from reelbench.analyzers.acoustics import music
 from reelbench.analyzers.acoustics.spectrum import QUIET_DB, Sound, Spectrum, runs, smoothed
-from reelbench.analyzers.base import Material, Needs, WeightsSource
-from reelbench.engines.base import Availability, Evidence
+from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource
+from reelbench.engines.base import Evidence
 from reelbench.errors import ConfigError
 from reelbench.media.types import AudioRequest
 from reelbench.results import AnalyzerResult, Event
@@ -27,13 +27,10 @@ _RUMBLE_HZ, _HISS_HZ = 250.0, 3000.0
 Flags = NDArray[np.bool_]
 
 
-class AudioEnvironment:
+class AudioEnvironment(Plain):
     """``size`` and ``hop``: samples at 16 kHz. ``steady``: the share of held notes from which it is music. ``floor_db``: how loud
     the quiet moments of noise are at least; ``flat``: how flat (0…1) their spectrum. ``silence_db``: below it nothing sounds.
     ``speech``: the analyzer upstream whose events of that name are speech."""
-
-    weights: tuple[str, ...] = ()
-    step = 1
 
     def __init__(
         self,
@@ -64,12 +61,6 @@ class AudioEnvironment:
     def needs(self) -> Needs:
         return Needs(audio=AudioRequest(RATE), upstream=(self._speech,))
 
-    def available(self) -> Availability:
-        return Availability(True)
-
-    def prepare(self, store: WeightsSource) -> None:
-        """Nothing is built."""
-
     def load(self, store: WeightsSource) -> None:
         import scipy.ndimage  # noqa: F401 - it belongs to the start
 
@@ -85,9 +76,6 @@ class AudioEnvironment:
 
     def evidence(self) -> Evidence:
         return Evidence("numpy", "CPU", "fp32", np.__version__, details={"size": self._size, "hop": self._hop})
-
-    def close(self) -> None:
-        """Nothing is held."""
 
     def _events(self, sound: Sound, said: list[tuple[float, float]], duration: float) -> list[Event]:
         spectrum = Spectrum.of(sound, RATE, self._size, self._hop)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from reelbench.analyzers.base import Material, Needs, WeightsSource, naming
+from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
 from reelbench.analyzers.blaze.crops import Picture, Square, size_of
 from reelbench.analyzers.faces.events import Clock
 from reelbench.analyzers.person.follow import Following, People, Track
@@ -28,7 +28,7 @@ _DETECTION = "object_detection"
 _ROLES = {"detector": DETECTOR_FEED, "landmarks": LANDMARK_FEED}
 
 
-class BackgroundSegmentation:
+class BackgroundSegmentation(Plain):
     """Outlines people in the sampled frames of a clip; the rest is background.
 
     ``weights`` names the catalog entry of each network: detector, landmarks. ``size`` is [width, height] of the
@@ -59,6 +59,7 @@ class BackgroundSegmentation:
         with naming("follow"):
             self._following = Following(**(follow or {}))
         self._files, self._threshold, self._closer = dict(weights), threshold, closer
+        self.weights = tuple(self._files[role] for role in _ROLES)
         self._remember, self._people, self._threads = remember, people, threads
         self._networks: dict[str, SmallNetwork] = {}
         self._detections = 0
@@ -67,19 +68,8 @@ class BackgroundSegmentation:
     def needs(self) -> Needs:
         return Needs(frames=self._request, upstream_if_any=(_DETECTION,) if self._people else ())
 
-    @property
-    def weights(self) -> tuple[str, ...]:
-        return tuple(self._files[role] for role in _ROLES)
-
-    @property
-    def step(self) -> int:
-        return 1
-
     def available(self) -> Availability:
         return available()
-
-    def prepare(self, store: WeightsSource) -> None:
-        """Nothing is built."""
 
     def load(self, store: WeightsSource) -> None:
         self._networks = {

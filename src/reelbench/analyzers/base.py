@@ -114,3 +114,26 @@ class Analyzer(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class Plain:
+    """What most analyzers have in common: no weights, one frame a step, nothing to build or load, nothing to let go. A subclass says
+    what is different about it."""
+
+    weights: tuple[str, ...] = ()
+
+    @property
+    def step(self) -> int:
+        return 1
+
+    def available(self) -> Availability:
+        return Availability(True)
+
+    def prepare(self, store: WeightsSource) -> None:
+        """Nothing is built."""
+
+    def load(self, store: WeightsSource) -> None:
+        """Nothing is loaded."""
+
+    def close(self) -> None:
+        """Nothing is held."""

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from math import exp, log
 from typing import Any
 
-from reelbench.analyzers.base import Material, Needs, WeightsSource, naming
+from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
 from reelbench.analyzers.motion.flow import Follower, Motion
 from reelbench.analyzers.motion.moves import STILL, Limits, Move, moves
-from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.base import Evidence
 from reelbench.errors import ConfigError
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Event
@@ -22,15 +22,13 @@ from reelbench.results import AnalyzerResult, Event
 NAME = "camera_analysis"
 
 
-class CameraAnalysis:
+class CameraAnalysis(Plain):
     """Finds the camera's moves in grey frames.
 
     ``size`` (width, height) of the frames, null: as displayed. ``sampling`` {every: n} or {rate: f}. ``points``: how
     many corners are followed. ``limits`` are the arguments of `motion.moves.Limits`. ``threads`` of OpenCV, 0: its
     own choice. Raises ConfigError where one of them makes no sense.
     """
-
-    weights: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -54,16 +52,6 @@ class CameraAnalysis:
     @property
     def needs(self) -> Needs:
         return Needs(frames=self._request)
-
-    @property
-    def step(self) -> int:
-        return 1
-
-    def available(self) -> Availability:
-        return Availability(True)
-
-    def prepare(self, store: WeightsSource) -> None:
-        """Nothing is built."""
 
     def load(self, store: WeightsSource) -> None:
         import cv2
@@ -108,9 +96,6 @@ class CameraAnalysis:
                 "threads": cv2.getNumThreads(),
             },
         )
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 def _event(move: Move) -> Event:

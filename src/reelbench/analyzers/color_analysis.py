@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reelbench.analyzers.base import Material, Needs, WeightsSource, naming
+from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
 from reelbench.analyzers.colour.mood import Look
 from reelbench.analyzers.colour.palette import Lab, Palette, hexes, pooled, quantized, to_lab
-from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.base import Evidence
 from reelbench.errors import ConfigError
 from reelbench.media.types import Frame, FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Event
@@ -34,13 +34,10 @@ class _Stretch:
     looks: list[Look] = field(default_factory=list)
 
 
-class ColorAnalysis:
+class ColorAnalysis(Plain):
     """``colours``: at most so many in a palette. ``size`` (width, height) or null for full frames; ``stride``: every n-th pixel counts.
     ``alike``: colours nearer than this (CIE76) are one. ``change``: a stretch ends where regions move by so much on average (CIE76).
     """
-
-    weights: tuple[str, ...] = ()
-    step = 1
 
     def __init__(
         self,
@@ -64,12 +61,6 @@ class ColorAnalysis:
     @property
     def needs(self) -> Needs:
         return Needs(frames=self._request)
-
-    def available(self) -> Availability:
-        return Availability(True)
-
-    def prepare(self, store: WeightsSource) -> None:
-        """Nothing is built."""
 
     def load(self, store: WeightsSource) -> None:
         quantized(to_lab(np.zeros((8, 8, 3), np.uint8), 1), 1)
@@ -106,9 +97,6 @@ class ColorAnalysis:
         import cv2
 
         return Evidence("opencv", "CPU", "fp32", cv2.__version__, details={"method": "k-means in CIELAB"})
-
-    def close(self) -> None:
-        """Nothing is held."""
 
     def _events(self, stretch: _Stretch | None, end_s: float) -> Iterator[Event]:
         """``score`` is the share of the picture that the palette stands for."""

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reelbench.analyzers.base import Material, Needs, WeightsSource
+from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource
 from reelbench.analyzers.calls.minilm import MiniLM
 from reelbench.analyzers.calls.rules import Rules
 from reelbench.analyzers.calls.sentences import Sentence, sentences
-from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.base import Evidence
 from reelbench.errors import ConfigError
 from reelbench.paths import conf_dir
 from reelbench.results import AnalyzerResult, Event
@@ -26,13 +26,10 @@ NAME = "comment_cta_detection"
 _BY_RULE = 1.0
 
 
-class CommentCTADetection:
+class CommentCTADetection(Plain):
     """``speech`` and ``overlay`` name the analyzers upstream. ``rules`` is a file in conf/. ``embedding``: {threshold: cosine
     similarity} from which the nearest example decides where no rule does; null leaves it to the rules. ``weights`` are the
     embedding's files."""
-
-    weights: tuple[str, ...]
-    step = 1
 
     def __init__(
         self,
@@ -55,12 +52,6 @@ class CommentCTADetection:
     @property
     def needs(self) -> Needs:
         return Needs(upstream_if_any=(self._speech, self._overlay))
-
-    def available(self) -> Availability:
-        return Availability(True)
-
-    def prepare(self, store: WeightsSource) -> None:
-        """Nothing is built."""
 
     def load(self, store: WeightsSource) -> None:
         self._rules = Rules.read(conf_dir() / self._rules_file)
@@ -86,9 +77,6 @@ class CommentCTADetection:
             return Evidence("rules", "CPU", "none", "re", details={"rules": self._rules_file})
         details = {"rules": self._rules_file, "embedding": self.weights[0], "threshold": self._threshold}
         return Evidence("openvino", "CPU", "fp32", self._network.version, details=details)
-
-    def close(self) -> None:
-        """Nothing is held."""
 
     def _nearest(self, texts: Sequence[str]) -> list[tuple[str, float, str] | None]:
         """(kind, similarity, 'embedding') of each text whose nearest example is a call and near enough; else None."""

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reelbench.analyzers.base import Material, Needs, WeightsSource, naming
+from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
 from reelbench.analyzers.picture.brisque import Brisque
 from reelbench.analyzers.picture.measures import Measures
-from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.base import Evidence
 from reelbench.errors import ConfigError
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Event
@@ -20,13 +20,10 @@ from reelbench.results import AnalyzerResult, Event
 NAME = "content_quality"
 
 
-class ContentQuality:
+class ContentQuality(Plain):
     """``window_s``: one event for so many seconds, with the medians of its frames. ``crop``: the side in pixels of the square in the
     middle that is looked at in full detail (null: the whole picture); scaling it down would hide what is measured.
     ``brisque`` false leaves BRISQUE out; ``weights`` are its two files."""
-
-    weights: tuple[str, ...]
-    step = 1
 
     def __init__(
         self,
@@ -51,12 +48,6 @@ class ContentQuality:
     @property
     def needs(self) -> Needs:
         return Needs(frames=self._request)
-
-    def available(self) -> Availability:
-        return Availability(True)
-
-    def prepare(self, store: WeightsSource) -> None:
-        """Nothing is built."""
 
     def load(self, store: WeightsSource) -> None:
         if self._with_brisque:
@@ -88,9 +79,6 @@ class ContentQuality:
 
         details = {"crop": self._crop or "whole picture", "brisque": self._brisque is not None}
         return Evidence("opencv + numpy", "CPU", "fp32", cv2.__version__, details=details)
-
-    def close(self) -> None:
-        """Nothing is held."""
 
     def _middle(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         if self._crop is None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from reelbench.analyzers.base import Material, Needs, WeightsSource, naming
+from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
 from reelbench.analyzers.shots.detectors import Change, Detector
 from reelbench.engines.base import Availability, Evidence
 from reelbench.media.types import FrameRequest, Sampling
@@ -18,7 +18,7 @@ from reelbench.results import AnalyzerResult, Event
 NAME = "cut_analysis"
 
 
-class CutAnalysis:
+class CutAnalysis(Plain):
     """``sampling`` {every: n} or {rate: f}. ``size`` (width, height) of the frames where the detector does not fix
     it, null: as displayed."""
 
@@ -34,10 +34,6 @@ class CutAnalysis:
     @property
     def needs(self) -> Needs:
         return Needs(frames=self._request)
-
-    @property
-    def step(self) -> int:
-        return 1
 
     def available(self) -> Availability:
         return self._detector.available()

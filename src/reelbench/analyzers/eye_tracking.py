@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reelbench.analyzers.base import Material, Needs, WeightsSource, naming
+from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
 from reelbench.analyzers.blaze.crops import Picture, size_of
 from reelbench.analyzers.faces.events import Clock, Judging, events
 from reelbench.analyzers.faces.follow import Faces, Following
@@ -23,7 +23,7 @@ NAME = "eye_tracking"
 _ROLES = {"detector": DETECTOR_FEED, "mesh": LANDMARK_FEED, "iris": LANDMARK_FEED}
 
 
-class EyeTracking:
+class EyeTracking(Plain):
     """Follows faces and their eyes through the sampled frames of a clip.
 
     ``weights`` names the catalog entry of each network: detector, mesh, iris. ``size`` is [width, height] of the
@@ -54,6 +54,7 @@ class EyeTracking:
         with naming("judging"):
             self._judging = Judging(**(judging or {}))
         self._files, self._threshold, self._closer = dict(weights), threshold, closer
+        self.weights = tuple(self._files[role] for role in _ROLES)
         self._remember, self._threads = follow is not None, threads
         self._networks: dict[str, SmallNetwork] = {}
         self._detections = 0
@@ -62,19 +63,8 @@ class EyeTracking:
     def needs(self) -> Needs:
         return Needs(frames=self._request)
 
-    @property
-    def weights(self) -> tuple[str, ...]:
-        return tuple(self._files[role] for role in _ROLES)
-
-    @property
-    def step(self) -> int:
-        return 1
-
     def available(self) -> Availability:
         return available()
-
-    def prepare(self, store: WeightsSource) -> None:
-        """Nothing is built."""
 
     def load(self, store: WeightsSource) -> None:
         self._networks = {

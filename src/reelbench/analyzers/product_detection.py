@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reelbench.analyzers.base import Material, Needs, WeightsSource, naming
+from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
 from reelbench.analyzers.blaze.crops import Picture, size_of
 from reelbench.analyzers.products.taxonomy import read_taxonomy
 from reelbench.analyzers.products.things import Classifier, Deciding, Thing, judge, scene_events
@@ -29,7 +29,7 @@ _PERSON = "person"
 _ROLES = ("classifier", "names")
 
 
-class ProductDetection:
+class ProductDetection(Plain):
     """Tells products from other things.
 
     ``weights`` names the catalog entries of the classifier and of its classes' names. ``size`` is [width, height] of
@@ -53,6 +53,7 @@ class ProductDetection:
             self._deciding = Deciding(**(deciding or {}))
         self._taxonomy = read_taxonomy(None if taxonomy is None else Path(taxonomy))
         self._files, self._threads = dict(weights), threads
+        self.weights = tuple(self._files[role] for role in _ROLES)
         self._network: SmallNetwork | None = None
         self._names: list[str] = []
         self._runs = 0
@@ -61,19 +62,8 @@ class ProductDetection:
     def needs(self) -> Needs:
         return Needs(frames=self._request, upstream=(_DETECTION,))
 
-    @property
-    def weights(self) -> tuple[str, ...]:
-        return tuple(self._files[role] for role in _ROLES)
-
-    @property
-    def step(self) -> int:
-        return 1
-
     def available(self) -> Availability:
         return available()
-
-    def prepare(self, store: WeightsSource) -> None:
-        """Nothing is built."""
 
     def load(self, store: WeightsSource) -> None:
         self._network = SmallNetwork(store.path(self._files["classifier"]), Feed(), self._threads)

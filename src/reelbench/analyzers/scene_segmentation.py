@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reelbench.analyzers.base import Material, Needs, WeightsSource, naming
+from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
 from reelbench.analyzers.shots.detectors import Detector
 from reelbench.analyzers.shots.scenes import Look, Scene, Shot, look, scenes, shots
 from reelbench.engines.base import Availability, Evidence
@@ -19,7 +19,7 @@ from reelbench.results import AnalyzerResult, Event
 NAME = "scene_segmentation"
 
 
-class SceneSegmentation:
+class SceneSegmentation(Plain):
     """``sampling`` {every: n} or {rate: f}. ``size`` of the frames where the detector does not fix it, null: as
     displayed.
 
@@ -54,10 +54,6 @@ class SceneSegmentation:
     @property
     def needs(self) -> Needs:
         return Needs(frames=self._request)
-
-    @property
-    def step(self) -> int:
-        return 1
 
     def available(self) -> Availability:
         return self._detector.available()

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from reelbench.analyzers.acoustics.effects import Found, applause, bells, clicks, spoken_frames, whooshes
 from reelbench.analyzers.acoustics.spectrum import Sound, Spectrum
-from reelbench.analyzers.base import Material, Needs, WeightsSource
-from reelbench.engines.base import Availability, Evidence
+from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource
+from reelbench.engines.base import Evidence
 from reelbench.errors import ConfigError
 from reelbench.media.types import AudioRequest
 from reelbench.results import AnalyzerResult, Event
@@ -15,13 +15,10 @@ from reelbench.results import AnalyzerResult, Event
 NAME = "sound_effects"
 
 
-class SoundEffects:
+class SoundEffects(Plain):
     """``rate`` in Hz. ``finest_s``, ``fine_s`` and ``coarse_s``: how often a spectrum is taken for clicks, for noise and for what
     rings. ``click_db``, ``whoosh_db``, ``applause_db`` and ``bell_db``: by how much each kind must stand out. ``speech``: the analyzer
     upstream whose events 'speech' say when more is asked of noise."""
-
-    weights: tuple[str, ...] = ()
-    step = 1
 
     def __init__(
         self,
@@ -50,12 +47,6 @@ class SoundEffects:
     def needs(self) -> Needs:
         return Needs(audio=AudioRequest(self._rate), upstream=(self._speech,))
 
-    def available(self) -> Availability:
-        return Availability(True)
-
-    def prepare(self, store: WeightsSource) -> None:
-        """Nothing is built."""
-
     def load(self, store: WeightsSource) -> None:
         import scipy.ndimage  # noqa: F401 - it belongs to the start
 
@@ -73,9 +64,6 @@ class SoundEffects:
         import numpy as np
 
         return Evidence("numpy", "CPU", "fp32", np.__version__, details={"rate": self._rate})
-
-    def close(self) -> None:
-        """Nothing is held."""
 
     def _spoken(self, material: Material) -> list[tuple[float, float]]:
         heard = material.upstream[self._speech].events

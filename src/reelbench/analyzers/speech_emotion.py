@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from reelbench.analyzers.base import Material, Needs, WeightsSource
+from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource
 from reelbench.analyzers.speech.parts import PRAAT, RATE, Sound, installed
 from reelbench.engines.base import Availability, Evidence
 from reelbench.errors import ConfigError
@@ -27,13 +27,10 @@ _USUAL_RATE = 4.0
 Prosody = dict[str, float]
 
 
-class SpeechEmotion:
+class SpeechEmotion(Plain):
     """``floor_hz`` to ``ceiling_hz``: where pitch is looked for; ``step_s``: how often. ``calm`` and ``excited``: the arousal below and
     above which a stretch is called so; between them it is 'neutral'. ``speech``: the analyzer upstream that hears speech.
     ``joined_s``: stretches with a shorter pause between them are one."""
-
-    weights: tuple[str, ...] = ()
-    step = 1
 
     def __init__(
         self,
@@ -61,9 +58,6 @@ class SpeechEmotion:
     def available(self) -> Availability:
         return installed([PRAAT])
 
-    def prepare(self, store: WeightsSource) -> None:
-        """Nothing is built."""
-
     def load(self, store: WeightsSource) -> None:
         self._parselmouth = PRAAT.load()
 
@@ -84,9 +78,6 @@ class SpeechEmotion:
     def evidence(self) -> Evidence:
         details = {"method": "prosody against the speaker's own median; a heuristic"}
         return Evidence("praat-parselmouth", "CPU", "fp64", str(PRAAT), details=details)
-
-    def close(self) -> None:
-        """Nothing is held."""
 
     def _prosody(self, sound: Sound) -> Prosody:
         """Empty where too little of it is voiced."""

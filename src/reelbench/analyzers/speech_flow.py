@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from reelbench.analyzers.base import Material, Needs, WeightsSource
-from reelbench.engines.base import Availability, Evidence
+from reelbench.analyzers.base import Material, Needs, Plain
+from reelbench.engines.base import Evidence
 from reelbench.errors import ConfigError
 from reelbench.results import AnalyzerResult, Event
 
@@ -16,12 +16,9 @@ FILLERS = ("ah", "eh", "em", "er", "erm", "hm", "hmm", "mm", "uh", "uhm", "um", 
 _RUN_PAUSE_S = 1.0
 
 
-class SpeechFlow:
+class SpeechFlow(Plain):
     """``least_s``: a shorter gap between two stretches of speech is no pause. ``speech`` and ``words`` name the analyzers upstream.
     ``fillers``: words that say nothing; a transcript may leave them out (Whisper does), so their number is a lower bound."""
-
-    weights: tuple[str, ...] = ()
-    step = 1
 
     def __init__(
         self,
@@ -37,15 +34,6 @@ class SpeechFlow:
     @property
     def needs(self) -> Needs:
         return Needs(upstream=(self._speech,), upstream_if_any=(self._words,))
-
-    def available(self) -> Availability:
-        return Availability(True)
-
-    def prepare(self, store: WeightsSource) -> None:
-        """Nothing is built."""
-
-    def load(self, store: WeightsSource) -> None:
-        """Nothing is loaded."""
 
     def analyze(self, material: Material) -> AnalyzerResult:
         """Events 'pause' and 'filler', and one 'clip' with the figures of the whole; nobody speaks, no events."""
@@ -63,9 +51,6 @@ class SpeechFlow:
 
     def evidence(self) -> Evidence:
         return Evidence("rules", "CPU", "none", "1", details={"upstream": [self._speech, self._words]})
-
-    def close(self) -> None:
-        """Nothing is held."""
 
     def _said(self, material: Material) -> list[Event] | None:
         if self._words not in material.upstream:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from reelbench.analyzers.base import Material, Needs, WeightsSource
+from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource
 from reelbench.analyzers.speech.gate import Gate, heard_where
 from reelbench.analyzers.speech.parts import (
     FRAMES_PER_S,
@@ -40,7 +40,7 @@ NAME = "speech_rate"
 _RESAMPLERS: dict[str | None, tuple[Package, ...]] = {None: (), "librosa": (LIBROSA,), "soxr": (SOXR,)}
 
 
-class SpeechRate:
+class SpeechRate(Plain):
     """Finds speech, syllables, pauses and pitch in the sound of a clip.
 
     ``source_rate``: the rate in Hz at which sound is asked for (FFmpeg decodes, mixes to mono and resamples to it). ``resampler``
@@ -51,8 +51,6 @@ class SpeechRate:
     whole clip in one go and one thread. ``window_s``: one event for so many seconds. ``min_pause_s``: a shorter gap belongs to the
     speech around it; ``min_speech_s``: a shorter sound is none. Raises ConfigError where one of them makes no sense.
     """
-
-    weights: tuple[str, ...]
 
     def __init__(
         self,
@@ -99,15 +97,8 @@ class SpeechRate:
     def needs(self) -> Needs:
         return Needs(audio=AudioRequest(self._source_rate), upstream=(self._words_from,) if self._words_from else ())
 
-    @property
-    def step(self) -> int:
-        return 1
-
     def available(self) -> Availability:
         return installed(self._packages())
-
-    def prepare(self, store: WeightsSource) -> None:
-        """Nothing is built."""
 
     def load(self, store: WeightsSource) -> None:
         for part in self._parts.values():

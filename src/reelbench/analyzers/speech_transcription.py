@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from reelbench.analyzers.base import Material, Needs, WeightsSource
+from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource
 from reelbench.engines.base import Availability, Evidence
 from reelbench.errors import ConfigError, UnavailableError, WeightsError
 from reelbench.media.types import AudioRequest
@@ -17,14 +17,11 @@ _PRECISIONS = {"int8": "int8", "int8_float32": "int8", "int8_float16": "int8", "
 _DEVICES = ("cpu", "cuda")
 
 
-class SpeechTranscription:
+class SpeechTranscription(Plain):
     """``weights``: the catalog entries of one CTranslate2 model, which lie in one folder. ``compute`` is CTranslate2's compute type
     ('int8', 'float32', 'float16' on a GPU). ``language``: what is spoken ('en'); null lets a multilingual network find out.
     ``beam``: hypotheses that are followed; ``voice_first``: Silero's voice activity leaves out what is no speech; ``context``: each
     half minute is given what was said before (and may repeat it). ``threads`` 0 is CTranslate2's own choice."""
-
-    weights: tuple[str, ...]
-    step = 1
 
     def __init__(
         self,
@@ -66,9 +63,6 @@ class SpeechTranscription:
             if not ctranslate2.get_cuda_device_count():
                 return Availability(False, "CTranslate2 finds no NVIDIA GPU", "use device=cpu, or a machine with a GPU")
         return Availability(True)
-
-    def prepare(self, store: WeightsSource) -> None:
-        """Nothing is built: the network is quantized while it is loaded."""
 
     def load(self, store: WeightsSource) -> None:
         try:

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reelbench.analyzers.base import Material, Needs, WeightsSource
+from reelbench.analyzers.base import Material, Needs, Plain
 from reelbench.analyzers.calls.sentences import sentences
-from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.base import Evidence
 from reelbench.errors import ConfigError
 from reelbench.results import AnalyzerResult, Event
 
@@ -37,12 +37,10 @@ class _Candidate:
         return _STRENGTH[self.kind]
 
 
-class TemporalFlow:
+class TemporalFlow(Plain):
     """``hook_s`` (earliest, usual, latest): where a hook ends, in seconds; in a short clip at most ``hook_share`` of it.
     ``call_from``: calls that start before this share of the clip are part of the body."""
 
-    weights: tuple[str, ...] = ()
-    step = 1
     needs = Needs(upstream_if_any=UPSTREAM)
 
     def __init__(
@@ -55,15 +53,6 @@ class TemporalFlow:
         self._earliest, self._usual, self._latest = (float(value) for value in hook_s)
         self._hook_share, self._call_from = hook_share, call_from
 
-    def available(self) -> Availability:
-        return Availability(True)
-
-    def prepare(self, store: WeightsSource) -> None:
-        """Nothing is built."""
-
-    def load(self, store: WeightsSource) -> None:
-        """Nothing is loaded."""
-
     def analyze(self, material: Material) -> AnalyzerResult:
         """A clip of which nobody upstream said anything has no structure."""
         duration, given = material.info.duration_s, material.upstream
@@ -74,9 +63,6 @@ class TemporalFlow:
 
     def evidence(self) -> Evidence:
         return Evidence("rules", "CPU", "none", "1", details={"upstream": list(UPSTREAM)})
-
-    def close(self) -> None:
-        """Nothing is held."""
 
     def _structure(self, given: Mapping[str, AnalyzerResult], duration: float) -> list[Event]:
         candidates = _candidates(given)

@@ -10,22 +10,20 @@ import importlib.metadata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reelbench.analyzers.base import Material, Needs, WeightsSource, naming
+from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
 from reelbench.analyzers.motion.effects import Effect, effects
 from reelbench.analyzers.motion.statistics import Seen
-from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.base import Evidence
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Event
 
 NAME = "visual_effects"
 
 
-class VisualEffects:
+class VisualEffects(Plain):
     """``size`` (width, height) of the frames, null: as displayed. ``sampling`` {every: n} or {rate: f}: what repeats
     frames (freezes, slow motion) or lasts for three of them (a flash) is only seen in every frame. ``threads`` of
     OpenCV, 0: its own choice."""
-
-    weights: tuple[str, ...] = ()
 
     def __init__(self, sampling: Mapping[str, Any], size: Sequence[int] | None = None, threads: int = 1) -> None:
         with naming("sampling"):
@@ -38,16 +36,6 @@ class VisualEffects:
     @property
     def needs(self) -> Needs:
         return Needs(frames=self._request)
-
-    @property
-    def step(self) -> int:
-        return 1
-
-    def available(self) -> Availability:
-        return Availability(True)
-
-    def prepare(self, store: WeightsSource) -> None:
-        """Nothing is built."""
 
     def load(self, store: WeightsSource) -> None:
         import cv2
@@ -83,9 +71,6 @@ class VisualEffects:
             version=importlib.metadata.version("opencv-python-headless"),
             details={"size": self._request.size or "as displayed", "threads": cv2.getNumThreads()},
         )
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 def _event(effect: Effect, seen: Seen, duration_s: float) -> Event:
