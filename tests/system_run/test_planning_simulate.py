@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -92,7 +91,6 @@ def systems(draw: st.DrawFn, *, only_cores: bool = False) -> Setting:
         clips_at_once=draw(st.integers(1, 3)),
         copies={name: draw(st.integers(1, 2)) for name in names},
         preload=draw(st.booleans()),
-        rooted=frozenset(draw(st.lists(st.sampled_from(names), max_size=3))),
     )
 
 
@@ -136,8 +134,8 @@ def test_a_simulated_run_keeps_the_rules_and_no_plan_beats_the_bounds(setting: S
     assert schedule.makespan_s >= bounds_of(setting).lower_s - TINY
     assert schedule.utilisation is None or 0 <= schedule.utilisation <= 1 + TINY
     assert open_clips(schedule, setting) <= setting.clips_at_once
-    for name in setting.rooted:
-        assert setting.copies[name] > 1 or schedule.stopped_idle or went_away(schedule, name) <= 1
+    for name in {task.name for task in setting.tasks} - set(BUILT_IN):
+        assert setting.copies.get(name, 1) > 1 or schedule.stopped_idle or went_away(schedule, name) == 0
 
 
 def went_away(schedule: Schedule, name: str) -> int:
@@ -179,8 +177,8 @@ def system(costs: dict[str, float], clips: int, cores: int) -> Setting:
 def test_the_slowest_analyzer_limits_when_its_worker_is_alone_and_the_cores_do_otherwise() -> None:
     alone = system({"slow": 4.0, "fast": 1.0}, clips=3, cores=2)
     assert bounds_of(alone).limit == "slow" and simulate(alone, LongestFirst()).makespan_s == pytest.approx(12.0)
-    even = system({"one": 2.0, "two": 2.0, "three": 2.0}, clips=2, cores=2)
-    assert bounds_of(even).limit == CORES and simulate(even, LongestFirst()).makespan_s == pytest.approx(6.0)
+    even = system({"one": 2.0, "two": 2.0, "three": 2.0, "four": 2.0}, clips=2, cores=2)
+    assert bounds_of(even).limit == CORES and simulate(even, LongestFirst()).makespan_s == pytest.approx(8.0)
 
 
 def test_the_bound_of_an_analyzer_counts_no_more_after_it_than_must_follow_any_of_its_tasks() -> None:
@@ -194,11 +192,10 @@ def test_the_bound_of_an_analyzer_counts_no_more_after_it_than_must_follow_any_o
 CHAIN: tuple[tuple[str, tuple[str, ...]], ...] = (("slow", ()), ("end", ("slow",)))
 
 
-def test_a_rooted_worker_waits_for_its_core_once_it_was_elsewhere() -> None:
-    free = system({"a": 1.0, "b": 1.0, "c": 1.1}, clips=8, cores=2)
-    tied = replace(free, rooted=frozenset({"a", "b", "c"}))
-    away = {name: went_away(simulate(free, AnyOrder(3)), name) for name in ("a", "b", "c")}
-    assert max(away.values()) > 1 and all(went_away(simulate(tied, AnyOrder(3)), name) <= 1 for name in away)
+def test_a_worker_waits_for_the_core_that_it_was_started_on() -> None:
+    schedule = simulate(system({"a": 1.0, "b": 1.0, "c": 1.1}, clips=8, cores=2), AnyOrder(3))
+    assert [went_away(schedule, name) for name in ("a", "b", "c")] == [0, 0, 0]
+    assert {span.cores for span in schedule.work} == {(0,), (1,)}
 
 
 def test_workers_that_memory_has_no_room_for_are_stopped_and_loaded_again() -> None:

@@ -97,15 +97,14 @@ class Executor:
         return {task.name for task in self.ledger.open.values()}
 
     def _preload(self, names: list[str]) -> None:
-        """Every worker that will be needed, each on its home core where that is free; fewer where memory ends."""
+        """Every worker that will be needed, each on its home core; fewer where memory ends."""
         self.progress.stage("starting the workers")
         while True:
             free = self.crew.free_cores()
-            if free and names and self.crew.room() > 0:
-                name = next((one for one in names if self.crew.homes[one] in free), names[0])
+            name = next((one for one in names if self.crew.homes[one] in free), None)
+            if name is not None and self.crew.room() > 0:
                 names.remove(name)
-                home = self.crew.homes[name]
-                self.crew.bring_up(name, None, (home if home in free else free[0],), self._wanted)
+                self.crew.bring_up(name, None, (self.crew.homes[name],), self._wanted)
             elif self.crew.busy:
                 self._wait()
             else:

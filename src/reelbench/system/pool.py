@@ -1,4 +1,4 @@
-"""The worker processes of a system run: one for each analyzer, kept between clips, moved to the core that its task is given."""
+"""The worker processes of a system run: one for each analyzer, kept between clips, each at home on one core."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from reelbench.bench.process import START_TIMEOUT_S, WorkerProcess
 from reelbench.bench.worker import Job
 from reelbench.system import work
-from reelbench.system.tasks import Task
+from reelbench.system.tasks import BUILT_IN, Task
 
 Step = tuple[str, Any, float]
 """A request, its value, and how many seconds it may take."""
@@ -28,8 +28,9 @@ not kept, for its memory."""
 class Hand:
     """One worker process of ``name`` and what it does at the moment.
 
-    It is started under the affinity of one core, so that every library in it makes one thread. ``home`` is that core; ``rooted`` is set
-    when some of its threads went back there after they had been moved (OpenVINO's do), and it is given no other core from then on.
+    It is started under the affinity of one core, ``home``, so that every library in it makes one thread, and stays there: threads of
+    some libraries go back to where they were made (OpenVINO's do, unseen, whenever they infer), and then two tasks share a core while
+    another is idle. Only decoding, which has none of these, goes to any core.
     """
 
     name: str
@@ -44,7 +45,6 @@ class Hand:
     deadline: float = field(default_factory=lambda: monotonic() + START_TIMEOUT_S)
     used: float = field(default_factory=monotonic)
     busy: bool = True
-    rooted: bool = False
     rss_peak: int = 0
     pss: int = 0
     cpu_before: float = 0.0
@@ -73,20 +73,13 @@ class Hand:
                 os.sched_setaffinity(thread, cores)
 
     def rest(self) -> None:
-        """Its task is over. Threads that went back to the home core are noticed here."""
-        self.rooted = self.rooted or (self.cores != self.home and self._went_home())
-        if self.rooted:
-            self.move(self.home)
+        """Its task is over."""
         self.busy, self.task, self.used = False, None, monotonic()
 
-    def _went_home(self) -> bool:
-        """Whether some thread runs elsewhere than where it was moved to."""
-        here = set(self.cores)
-        for thread in _threads(self.process.pid):
-            with suppress(OSError):
-                if os.sched_getaffinity(thread) - here:
-                    return True
-        return False
+    @property
+    def rooted(self) -> bool:
+        """Whether it works on its home core only."""
+        return self.name not in BUILT_IN
 
     def look(self) -> int:
         """The resident size now, kept as the peak where it is one."""

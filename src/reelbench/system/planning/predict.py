@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -96,7 +95,6 @@ def setting_of(ready: Prepared, timings: Timings) -> Setting:
         clips_at_once=plan.clips_at_once,
         copies=plan.copies,
         preload=ready.composed.system.preload,
-        rooted=rooted(ready),
     )
 
 
@@ -128,13 +126,6 @@ def runnable(tasks: Sequence[Task], gone: Collection[str]) -> list[Task]:
     left = [task for task in tasks if task.name not in missing]
     read = {(task.clip, name) for task in left for name in task.after}
     return [task for task in left if task.name not in BUILT_IN or task.key in read]
-
-
-def rooted(ready: Prepared) -> frozenset[str]:
-    """Analyzers whose configuration names OpenVINO: its threads go back to the core that they were started on (`pool.Hand`)."""
-    return frozenset(
-        name for name, part in ready.parts.items() if "openvino" in json.dumps(part.config.analyzer.constructor).lower()
-    )
 
 
 def prediction_of(ready: Prepared, setting: Setting, schedule: Schedule) -> Prediction:

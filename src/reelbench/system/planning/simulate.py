@@ -27,7 +27,6 @@ class Setting:
     """What an executor would be told. ``tasks`` in the order of the clips; what one waits for and is not among them counts as ended.
 
     ``seconds`` are what tasks really take where that is known and is not what ``timings``, which the plan sees, make of them.
-    ``rooted``: analyzers whose workers stay on the core that they were started on, once they have run on another.
     """
 
     tasks: Sequence[Task]
@@ -36,7 +35,6 @@ class Setting:
     clips_at_once: int = 2
     copies: Mapping[str, int] = field(default_factory=dict)
     preload: bool = True
-    rooted: frozenset[str] = frozenset()
     seconds: Mapping[Key, float] = field(default_factory=dict)
 
     def takes(self, task: Task) -> float:
@@ -128,7 +126,6 @@ class _Crew(Crew):
         hand.busy, hand.used = False, self.now
 
     def ended(self, hand: _Worker) -> None:
-        hand.rooted = hand.rooted or (hand.name in self._set.rooted and hand.cores != hand.home)
         hand.busy, hand.task, hand.used = False, None, self.now
 
 
@@ -169,11 +166,10 @@ class _Simulation:
         crew, names = self._crew, list(self._open)
         while True:
             free = crew.free_cores()
-            if free and names and crew.room() > 0:
-                name = next((one for one in names if crew.homes[one] in free), names[0])
+            name = next((one for one in names if crew.homes[one] in free), None)
+            if name is not None and crew.room() > 0:
                 names.remove(name)
-                home = crew.homes[name]
-                crew.bring_up(name, None, (home if home in free else free[0],), self._wanted)
+                crew.bring_up(name, None, (crew.homes[name],), self._wanted)
             elif crew.busy:
                 self._advance()
             else:
