@@ -8,9 +8,11 @@ import sys
 if __name__ == "__main__":
     arguments = sys.argv[1:]
     if arguments and arguments[0].isidentifier():
+        from reelbench.cli import cli
         from reelbench.cli import main as command
 
-        command(arguments)  # ends the process
+        if arguments[0] in cli.commands:
+            command(arguments)  # ends the process
     from reelbench.main import main
 
     sys.exit(main(arguments))

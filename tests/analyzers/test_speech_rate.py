@@ -196,8 +196,10 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, Any]) -> None
 def test_missing_packages_are_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     state = build("speech_rate", "optimized")[1].available()
-    assert not state.ok and state.mend == 'pip install "reelbench[speech]"'
-    assert all(name in state.reason for name in ("webrtcvad-wheels", "praat-parselmouth", "soxr"))
+    assert not state.ok and state.mend.startswith("pip install ")
+    assert all(
+        name in state.reason and name in state.mend for name in ("webrtcvad-wheels", "praat-parselmouth", "soxr")
+    )
 
 
 def test_variants_hear_known_speech(variant: Ready) -> None:

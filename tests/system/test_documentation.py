@@ -91,13 +91,8 @@ def test_every_command_has_help_and_is_in_the_documentation() -> None:
 
 
 def test_run_py_is_the_command_line_too() -> None:
-    for arguments, code, says in (
-        (["system", "--help"], 0, "Run every analyzer"),
-        (["sistem"], 2, "No such command 'sistem'"),
-    ):
-        done = subprocess.run([sys.executable, str(ROOT / "run.py"), *arguments], capture_output=True, text=True)
-        assert done.returncode == code
-        assert says in done.stdout + done.stderr
+    done = subprocess.run([sys.executable, str(ROOT / "run.py"), "system", "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and "Run every analyzer" in done.stdout
 
 
 def test_the_table_of_analyzers_is_that_of_the_configurations_and_the_committed_run() -> None:
