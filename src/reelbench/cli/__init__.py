@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
-from pkgutil import iter_modules
 
 import click
 
 from reelbench import __version__
+from reelbench.cli.discover import add_modules
 from reelbench.errors import EXIT_INTERRUPTED, EXIT_USAGE, ReelBenchError
 
 
@@ -18,8 +17,7 @@ def cli() -> None:
     """Measure video analyzers in several variants, on real clips, with figures that can be trusted."""
 
 
-for _module in iter_modules(__path__):
-    cli.add_command(import_module(f"{__name__}.{_module.name}").command, name=_module.name.rstrip("_"))
+add_modules(cli, __path__, __name__)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -1,0 +1,47 @@
+"""Artifacts and how they stand in the store, as a table or as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reelbench.cli.formats import human, print_json
+
+if TYPE_CHECKING:
+    from reelbench.models.store import ModelStore, Status
+
+
+def show(store: ModelStore, statuses: list[Status], as_json: bool) -> None:
+    if as_json:
+        print_json({"store": str(store.root), "artifacts": [_status(store, status) for status in statuses]})
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("artifact", "size", "state", "class", "licence"):
+        table.add_column(heading, justify="right" if heading == "size" else "left", no_wrap=True)
+    for status in statuses:
+        entry = store.catalog[status.id]
+        table.add_row(status.id, human(entry.bytes), status.state, entry.class_, entry.licence)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)
+    console.print(table)
+    held = sum(status.bytes for status in statuses)
+    console.print(f"{human(held)} in {store.root}", highlight=False, soft_wrap=True)
+
+
+def _status(store: ModelStore, status: Status) -> dict[str, Any]:
+    entry = store.catalog[status.id]
+    return {
+        "id": status.id,
+        "family": entry.family,
+        "path": str(status.path),
+        "state": status.state,
+        "found": status.found,
+        "bytes": entry.bytes,
+        "sha256": entry.sha256,
+        "licence": entry.licence,
+        "class": entry.class_,
+        "sources": [str(source) for source in entry.sources],
+    }

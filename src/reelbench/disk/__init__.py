@@ -1,0 +1,1 @@
+"""What lies on the disk, who needs it, and what can go: inventory, references, prune and undo."""
