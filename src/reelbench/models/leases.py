@@ -1,7 +1,7 @@
 """Leases: who uses a file holds a shared ``flock`` on it, and whoever wants to delete it must first get the exclusive one.
 
-The lock is on the file (or folder) itself, so it needs no place of its own, works in a read-only store, and the kernel drops it when the
-process ends, however it ends. Whoever waited for a lock may find that the path now names another file, or none: `hold` looks again.
+The lock is on the file (or folder) itself, so it needs no place of its own, works in a read-only store, and the kernel drops it when
+the process ends, however it ends. Whoever waited for a lock may find that the path now names another file, or none: `hold` looks again.
 """
 
 from __future__ import annotations
