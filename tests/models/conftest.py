@@ -15,12 +15,23 @@ import yaml
 
 from reelbench.models import download
 from reelbench.models.catalog import Catalog
+from support.hub_server import Hub, running_hub
 from support.weights import PULL, MakeCatalog, MakeWheel, Server, Spawn, running
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
     with running() as state:
+        yield state
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    """A hub of this machine, which huggingface_hub and child processes use."""
+    with running_hub() as state:
+        monkeypatch.setenv("HF_ENDPOINT", state.address)
+        monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+        monkeypatch.delenv("HF_TOKEN", raising=False)
         yield state
 
 

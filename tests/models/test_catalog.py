@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import string
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from reelbench.errors import ConfigError
-from reelbench.models.catalog import Catalog, PypiSource, is_safe
+from reelbench.models.catalog import Catalog, is_safe
+from reelbench.models.sources import PypiSource
 
 SHA = "a" * 64
 GOOD: dict[str, Any] = {
@@ -67,6 +69,7 @@ def test_the_shipped_catalog_is_whole() -> None:
         (with_artifact(sources=[{"pypi": "a==1"}]), "artifacts.net/a.bin.sources.0.member", "required"),
         (with_artifact(sources=[{"hf": "o/r", "file": "f"}]), "artifacts.net/a.bin.sources.0.revision", "required"),
         (with_artifact(sources=[{"hf": "o/r", "file": "f", "revision": "main"}]), "sources.0.revision", "pattern"),
+        (with_artifact(sources=[{"path": "net.onnx"}]), "artifacts.net/a.bin.sources.0", "must be absolute"),
         (with_artifact(key="../a.bin"), "artifacts.../a.bin", "plain relative path"),
         (with_artifact(key="derived/a.bin"), "artifacts.derived/a.bin", "plain relative path"),
         (with_artifact(key="a.bin"), "artifacts.a.bin", "plain relative path"),
@@ -88,6 +91,20 @@ def test_an_id_in_two_families_is_refused(tmp_path: Path) -> None:
     load(tmp_path, GOOD)
     with pytest.raises(ConfigError, match=r"other\.yaml: artifacts\.NET/A\.bin: net/a\.bin is already in net\.yaml"):
         load(tmp_path, with_artifact(key="NET/A.bin"), "other.yaml")
+
+
+def test_more_folders_of_catalog_files_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(tmp_path, GOOD)
+    monkeypatch.setenv("REELBENCH_CATALOG", f"{tmp_path}{os.pathsep}{tmp_path}")
+    catalog = Catalog.load()
+    assert {"fonts", "net"} <= set(catalog.families)
+    assert list(Catalog.load(tmp_path).families) == ["net"], "a folder that is named is read alone"
+    (tmp_path / "weights/net.yaml").rename(tmp_path / "weights/fonts.yaml")
+    with pytest.raises(ConfigError, match=r"fonts\.yaml: another folder of the catalog has a family of this name"):
+        Catalog.load()
+    monkeypatch.setenv("REELBENCH_CATALOG", str(tmp_path / "none"))
+    with pytest.raises(ConfigError, match="no such folder"):
+        Catalog.load()
 
 
 def test_an_id_below_another_id_is_refused(tmp_path: Path) -> None:

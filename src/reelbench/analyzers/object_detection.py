@@ -185,6 +185,8 @@ def _weights(given: Mapping[str, str | None] | str, architecture: str | None) ->
         raise ConfigError(f"analyzer.weights is '{given}'", "give {role: catalog entry}, or 'random'")
     if architecture is None:
         raise ConfigError("this variant's network cannot be built with random weights", "its weights must be fetched")
+    if Path(architecture).suffix != ".yaml":  # a file of weights would be a pickle that no entry of the catalog pins
+        raise ConfigError(f"analyzer.architecture is '{architecture}'", "name a configuration, such as yolo11n.yaml")
     return {}, Path(architecture)
 
 

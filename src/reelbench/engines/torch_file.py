@@ -38,7 +38,7 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
         raise WeightsError(f"{path.name} is no file of plain tensors: {error}") from error
     if not isinstance(found, dict) or not all(isinstance(one, np.ndarray) for one in found.values()):
         raise WeightsError(f"{path.name} holds other things than named tensors")
-    return {str(name): np.ascontiguousarray(one) for name, one in found.items()}
+    return {str(name): np.asarray(one, order="C") for name, one in found.items()}
 
 
 class _Unpickler(pickle.Unpickler):

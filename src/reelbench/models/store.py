@@ -6,11 +6,9 @@ resumed; ``.locks/`` for one lock a family; ``.hashes.json`` for the hashes that
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -18,10 +16,14 @@ from reelbench import paths
 from reelbench.errors import ConfigError, WeightsError
 from reelbench.models.catalog import Artifact, Catalog, is_safe
 from reelbench.models.hashes import HashCache
-from reelbench.models.placing import disk_errors, require_room
-from reelbench.models.session import Progress, Session, Tried
+from reelbench.models.headers import quick_check
+from reelbench.models.parallel import default_jobs
+from reelbench.models.placing import disk_errors
+from reelbench.models.pulling import Puller, refuse_failed
+from reelbench.models.quarantine import PutAside, put_aside
+from reelbench.models.session import Progress, Tried
 
-log = logging.getLogger(__name__)
+How = Literal["all", "changed", "header"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +69,20 @@ class ModelStore:
             return {artifact: self.path(artifact) for artifact in ids}
         return {pulled.id: pulled.path for pulled in self.pull(ids, progress)}
 
-    def pull(self, ids: Iterable[str], progress: Progress | None = None) -> list[Pulled]:
-        """Fetch what is absent or damaged. Raises WeightsError for what no source gave, after all else is there."""
+    def pull(
+        self, ids: Iterable[str], progress: Progress | None = None, jobs: int | None = None, offline: bool = False
+    ) -> list[Pulled]:
+        """Fetch what is absent or damaged, ``jobs`` downloads at once (None: as `default_jobs` says); ``offline`` asks only folders and
+        the hub's cache. Raises WeightsError for what no source gave, after all else is there.
+        """
         entries = [self.catalog[artifact] for artifact in dict.fromkeys(ids)]
         wanted = [entry for entry in entries if not self._look(entry).ok]
-        tried: dict[str, tuple[Tried, ...]] = {}
-        for family, group in groupby(sorted(wanted, key=lambda entry: entry.family), key=lambda entry: entry.family):
-            tried |= self._fill(family, list(group), progress)
-        self._refuse_failed({name: asked for name, asked in tried.items() if not asked or asked[-1].reason})
+        puller = Puller(
+            self.root, self.catalog, self._hashes, self._is_there, progress, jobs or default_jobs(), offline
+        )
+        tried = puller.fetch(wanted)
+        puller.sweep(dict.fromkeys(entry.family for entry in entries))
+        refuse_failed({entry.id: tried[entry.id] for entry in entries if entry.id in tried}, self.catalog)
         return [Pulled(entry.id, self.root / entry.id, tried.get(entry.id, ())) for entry in entries]
 
     def hashes(self, ids: Iterable[str]) -> dict[str, str]:
@@ -87,9 +95,16 @@ class ModelStore:
         """How the artifact stands, without reading its bytes."""
         return self._look(self.catalog[artifact], hashing=False)
 
-    def verify(self, ids: Iterable[str]) -> list[Status]:
-        """Read every byte again, whatever is remembered."""
-        return [self._look(self.catalog[artifact], anew=True) for artifact in ids]
+    def verify(self, ids: Iterable[str], how: How = "all") -> list[Status]:
+        """``all`` reads every byte again, whatever is remembered; ``changed`` reads what changed since it was last hashed; ``header``
+        reads only sizes and headers, so that what seems right is ``present`` and not ``verified``."""
+        return [self._verified(self.catalog[artifact], how) for artifact in ids]
+
+    def quarantine(self, found: Iterable[Status]) -> list[PutAside]:
+        """Put the damaged ones among these aside, into ``.quarantine``. Raises OutputError, and WeightsError for one that is in use."""
+        damaged = [status for status in found if status.state == "damaged"]
+        moved = [put_aside(self.root, self.catalog[one.id], partial(self._still, one)) for one in damaged]
+        return [one for one in moved if one is not None]
 
     def derived(self, key: str) -> Path:
         """A folder for regenerable files; the same ``key`` gives the same folder."""
@@ -110,14 +125,33 @@ class ModelStore:
                 return Status(entry.id, path, "damaged", size, f"{size} bytes instead of {entry.bytes}")
             found = self._hash(path, hashing, anew)
         except OSError as error:
-            raise WeightsError(
-                f"weights {entry.id}: {path} cannot be read: {error.strerror}", "mend its permissions"
-            ) from error
+            raise _unreadable(path, error) from error
         if found is None:
             return Status(entry.id, path, "present", size)
         if found != entry.sha256:
             return Status(entry.id, path, "damaged", size, f"sha256 {found} instead of {entry.sha256}")
         return Status(entry.id, path, "verified", size)
+
+    def _verified(self, entry: Artifact, how: How) -> Status:
+        status = self._look(entry, hashing=how == "changed", anew=how == "all")
+        if how == "header" and status.state == "present":
+            wrong = self._checked(status.path)
+            return replace(status, state="damaged", found=wrong) if wrong else status
+        return status
+
+    def _still(self, status: Status) -> str:
+        """What is wrong with a file that was found damaged, now."""
+        now = self._look(self.catalog[status.id])
+        return now.found if now.state == "damaged" else ""
+
+    def _checked(self, path: Path) -> str:
+        try:
+            return quick_check(path)
+        except OSError as error:
+            raise _unreadable(path, error) from error
+
+    def _is_there(self, entry: Artifact) -> bool:
+        return self._look(entry).ok
 
     def _hash(self, path: Path, hashing: bool, anew: bool) -> str | None:
         if anew:
@@ -132,50 +166,6 @@ class ModelStore:
             raise WeightsError(f"weights {entry.id} are not in the model store {self.root}", mend)
         raise WeightsError(f"weights {entry.id}: {status.path} is damaged: {status.found}", mend)
 
-    def _fill(self, family: str, entries: list[Artifact], progress: Progress | None) -> dict[str, tuple[Tried, ...]]:
-        """Fetch a family's entries under its lock; another process may have done it while we waited."""
-        tried: dict[str, tuple[Tried, ...]] = {}
-        placed: dict[Path, str] = {}
-        with disk_errors(self.root), self._locked(family):
-            missing = [entry for entry in entries if not self._look(entry).ok]
-            with Session.opened(self.root / ".partial" / family, progress) as session:
-                require_room(self.root, session.needs(missing), f"fetching {family}")
-                for entry in missing:
-                    target = self.root / entry.id
-                    tried[entry.id] = tuple(session.fill(entry, target))
-                    if tried[entry.id] and not tried[entry.id][-1].reason:
-                        placed[target] = entry.sha256
-            self._hashes.settle(placed)
-        return tried
 
-    @contextmanager
-    def _locked(self, family: str) -> Iterator[None]:
-        from filelock import FileLock, Timeout
-
-        folder = self.root / ".locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{family}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            log.info("%s: another process is fetching it; waiting", family)
-            lock.acquire(poll_interval=0.2)
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def _refuse_failed(self, failed: dict[str, tuple[Tried, ...]]) -> None:
-        if not failed:
-            return
-        name, asked = next(iter(failed.items()))
-        reasons = "; ".join(f"{one.source}: {one.reason}" for one in asked) or "the catalog names no source for it"
-        others = [other for other in failed if other != name]
-        also = f" (nor could {', '.join(others[:3])}{' …' if len(others) > 3 else ''})" if others else ""
-        families = dict.fromkeys(self.catalog[other].family for other in failed)
-        again = " ".join(failed if len(failed) <= 3 else families)
-        raise WeightsError(
-            f"weights {name} could not be had: {reasons}{also}",
-            f"mend the network, or put each file under its id into a folder that REELBENCH_MIRROR names; "
-            f"then run 'reelbench models pull {again}'",
-        )
+def _unreadable(path: Path, error: OSError) -> WeightsError:
+    return WeightsError(f"weights {path} cannot be read: {error.strerror}", "mend its permissions")

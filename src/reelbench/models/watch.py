@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from reelbench.models.download import Bytes
+from reelbench.models.download import Bytes, Stopped
 
 _EVERY_S = 0.5
 
@@ -20,7 +20,10 @@ def watched(folder: Path, total: int, progress: Bytes) -> Iterator[None]:
 
     def look() -> None:
         while not stop.wait(_EVERY_S):
-            progress(min(size_of(folder), total), total)
+            try:
+                progress(min(size_of(folder), total), total)
+            except Stopped:
+                return  # the other program ends by itself
 
     thread = threading.Thread(target=look, name="reelbench-download-progress", daemon=True)
     thread.start()

@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("names", nargs=-1, metavar="[ID|FAMILY]...")
 @click.option("--all", "everything", is_flag=True, help="Fetch the whole catalog.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 64), help="Downloads at once (default: REELBENCH_DOWNLOAD_JOBS, else 4)."
+)
+@click.option("--offline", is_flag=True, help="Ask only folders and the hub's cache, never the network.")
 @json_option
-def command(names: tuple[str, ...], everything: bool, as_json: bool) -> None:
-    """Fetch what is absent or damaged; what is there and right is left alone."""
+def command(names: tuple[str, ...], everything: bool, jobs: int | None, offline: bool, as_json: bool) -> None:
+    """Fetch what is absent or damaged; what is there and right is left alone. A broken download goes on where it was."""
     from reelbench.models.store import ModelStore
 
     store = ModelStore()
@@ -27,7 +31,7 @@ def command(names: tuple[str, ...], everything: bool, as_json: bool) -> None:
         raise ConfigError("name what to fetch, or say --all", "'reelbench models list' shows what there is")
     ids = list(store.catalog.artifacts) if everything else store.catalog.resolve(names)
     with download_bars() as progress:
-        pulled = store.pull(ids, progress)
+        pulled = store.pull(ids, progress, jobs, offline)
     if as_json:
         print_json({"store": str(store.root), "artifacts": [_pulled(store, one) for one in pulled]})
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from reelbench.cli.formats import human, print_json
@@ -10,9 +11,12 @@ if TYPE_CHECKING:
     from reelbench.models.store import ModelStore, Status
 
 
-def show(store: ModelStore, statuses: list[Status], as_json: bool) -> None:
+def show(store: ModelStore, statuses: list[Status], as_json: bool, aside: Mapping[str, str] | None = None) -> None:
+    """``aside``: for artifacts that were put into quarantine, where they are now."""
+    aside = aside or {}
     if as_json:
-        print_json({"store": str(store.root), "artifacts": [_status(store, status) for status in statuses]})
+        artifacts = [_status(store, status) | {"put_aside": aside.get(status.id)} for status in statuses]
+        print_json({"store": str(store.root), "artifacts": artifacts})
         return
     from rich.console import Console
     from rich.table import Table
@@ -29,6 +33,8 @@ def show(store: ModelStore, statuses: list[Status], as_json: bool) -> None:
     console.print(table)
     held = sum(status.bytes for status in statuses)
     console.print(f"{human(held)} in {store.root}", highlight=False, soft_wrap=True)
+    for artifact, path in aside.items():
+        console.print(f"{artifact} was damaged: put aside as {path}", highlight=False, soft_wrap=True)
 
 
 def _status(store: ModelStore, status: Status) -> dict[str, Any]:
