@@ -74,6 +74,16 @@ def test_where_nobody_was_detected_nothing_is_computed(analyze: Analyze) -> None
     assert ready("background_segmentation", "optimized").analyzer.evidence().details["detections"] == 0
 
 
+def test_what_object_detection_saw_decides_who_is_outlined(analyze: Analyze) -> None:
+    """Not the network's own score, which says little of people whose hips are out of sight; and what does not fit the
+    box is nobody."""
+    unsure = "analyzer.follow.person=0.9999"
+    assert len(analyze(unsure, upstream=_detected(HER)).events) == 1
+    assert analyze(unsure, upstream={}).events == ()
+    shuttle = HER.model_copy(update={"box": (354.0, 0.0, 472.0, 285.0)})
+    assert analyze(upstream=_detected(shuttle)).events == ()
+
+
 def test_without_upstream_the_whole_frame_is_looked_at_and_shows_the_same(analyze: Analyze) -> None:
     with_boxes, alone = analyze(upstream=_detected(HER)), analyze(upstream={})
     assert len(alone.events) == 1
@@ -110,7 +120,9 @@ def test_a_mask_reaches_the_edges_of_the_frame(analyze: Analyze) -> None:
     assert event.box is not None and event.box[3] == 512
 
 
-@pytest.mark.parametrize("wrong", [{"threshold": 2}, {"people": 0}, {"follow": {"most": 0}}, {"sampling": {}}])
+@pytest.mark.parametrize(
+    "wrong", [{"threshold": 2}, {"people": 0}, {"follow": {"most": 0}}, {"follow": {"good": 0.2}}, {"sampling": {}}]
+)
 def test_what_makes_no_sense_is_refused_by_name(wrong: dict[str, object]) -> None:
     given = {"weights": {"detector": "a", "landmarks": "b"}, "sampling": {"rate": 1}, **wrong}
     with pytest.raises(ConfigError, match=next(iter(wrong))):

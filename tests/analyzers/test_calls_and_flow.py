@@ -74,6 +74,13 @@ def test_calls_are_found_in_speech_and_overlays_by_rules_and_by_meaning() -> Non
         ("Jetzt bestellen", "buy"),
         ("20% off today", "buy"),
         ("Link in bio", "link"),
+        # What is asked for first counts.
+        ("Tap the link below and get yours today", "link"),
+        ("Grab one today, the link is in my bio", "buy"),
+        ("Jetzt Termin buchen!", "buy"),
+        ("Das Buch ist jetzt bei mir", ""),
+        ("You can get there by bus today", ""),
+        ("Markiere jemanden, der das braucht", "share"),
         ("Save this for later", "save"),
         ("This saves a lot of time.", ""),
         ("Add two cups of flour.", ""),

@@ -12,7 +12,7 @@ import pytest
 from reelbench.analyzers.blaze.crops import Picture, Square, cover, cut
 from reelbench.analyzers.blaze.ssd import Detected, anchors, blend
 from reelbench.analyzers.eye_tracking import EyeTracking
-from reelbench.analyzers.faces.events import BLINK, FACE, LOOKING, Clock, Judging, events
+from reelbench.analyzers.faces.events import BLINK, FACE, LOOKING, Clock, Judging, events, irises
 from reelbench.analyzers.faces.follow import Track
 from reelbench.analyzers.faces.looks import Look
 from reelbench.errors import ConfigError
@@ -61,7 +61,7 @@ def test_overlapping_detections_are_averaged_by_their_scores() -> None:
 
 
 def _looks(openness: list[float], yaw: list[float] | None = None, rate: float = 10.0) -> list[Look]:
-    base = Look(0, (10, 10, 50, 60), 0.9, (20, 30, 40, 30), 0.3, 0, 0, 0, 0, 0)
+    base = Look(0, (10, 10, 50, 60), 0.9, (20, 30, 40, 30), (20, 30, 40, 30), 0.3, 0, 0, 0, 0, 0)
     turned = yaw or [0.0] * len(openness)
     return [replace(base, t_s=at / rate, openness=value, gaze_yaw=turned[at]) for at, value in enumerate(openness)]
 
@@ -86,6 +86,17 @@ def test_looks_change_with_the_gaze_and_not_with_a_blink() -> None:
     assert _events_of(looks, LOOKING) == [(0.0, 1.0)]
     found = events([Track(looks)], Clock([one.t_s for one in looks], 1.6), 100, 100, Judging())
     assert [one.attributes["direction"] for one in found if one.label == "looking_away"] == ["right"]
+
+
+def test_behind_closed_lids_an_iris_stays_in_its_socket() -> None:
+    """The head moves, grows and turns while the eyes are shut, and what the network says of the irises is far off."""
+    seen = _looks([0.3, 0.3, 0.05, 0.3, 0.3])
+    seen = [replace(one, eyes=(22, 30, 42, 30)) for one in seen]  # both look a tenth of the sockets' distance aside
+    seen[2] = replace(seen[2], eyes=(1, 2, 3, 4), sockets=(50, 50, 50, 90))  # twice as far apart, turned by 90 degrees
+    found = irises(seen, np.array([one.openness < 0.2 for one in seen]))
+    assert found[2] == pytest.approx([50, 54, 50, 94])
+    assert found[1] == pytest.approx([22, 30, 42, 30])
+    assert irises(seen, np.full(5, True))[2] == pytest.approx([1, 2, 3, 4])  # never seen open: as the network says
 
 
 @pytest.fixture(scope="module")

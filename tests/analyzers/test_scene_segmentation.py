@@ -35,11 +35,16 @@ def test_shots_of_one_place_are_one_scene_and_a_return_is_a_scene_of_the_same_pl
     pictures = [window(picture, x) for picture, x in views for _ in range(25)]
     found = shots(TIMES, [Change(i * 25 / 30, i * 25 / 30, "cut", 1.0) for i in (1, 2, 3)], 100 / 30)
     looks = [look(pictures, shot) for shot in found]
-    groups = scenes(found, looks, alike=0.8, reach_s=0.5, reach_shots=3, layout_share=0.2)
+    how = {"alike": 0.8, "reach_shots": 3, "layout_share": 0.2}
+    groups = scenes(found, looks, reach_s=0.5, cutaway_s=1.0, **how)
     assert [scene.shots for scene in groups] == [(0, 1), (2,), (3,)]
     assert [scene.place for scene in groups] == [0, 1, 0]
-    # Within reach the return closes the scene around what lies between.
-    assert len(scenes(found, looks, alike=0.8, reach_s=2.0, reach_shots=3, layout_share=0.2)) == 1
+    # Within reach the return closes the scene around a short cutaway (0.83 s), but not around more.
+    assert len(scenes(found, looks, reach_s=2.0, cutaway_s=1.0, **how)) == 1
+    assert [scene.shots for scene in scenes(found, looks, reach_s=2.0, cutaway_s=0.5, **how)] == [(0, 1), (2,), (3,)]
+    # Two who speak in turn are one scene, however long each does.
+    turns = [looks[0], looks[2], looks[1], looks[2]]
+    assert [scene.shots for scene in scenes(found, turns, reach_s=2.0, cutaway_s=0.5, **how)] == [(0, 1, 2, 3)]
 
 
 def test_a_weights_file_that_wants_to_run_something_is_refused(tmp_path: Path) -> None:

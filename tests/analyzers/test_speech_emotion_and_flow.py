@@ -75,6 +75,19 @@ def test_pauses_are_the_gaps_between_speech_and_fillers_are_words() -> None:
     assert clip["fillers"] == 2
 
 
+def test_a_silence_that_voice_activity_bridged_is_a_pause() -> None:
+    """0.3 s of it is one, 0.1 s is none, nor is what is only quieter, nor what touches the end of the stretch."""
+    loud = [(1.0, 2.0), (2.3, 3.0), (3.1, 4.0), (4.5, 5.6)]
+    sound = voice(*((a, b, 120.0, 0.1) for a, b in loud), (4.0, 4.5, 120.0, 0.02))
+    sound += 1e-4 * np.random.default_rng(1).standard_normal(len(sound)).astype(np.float32)
+    heard = asked(SpeechFlow(dip_db=30), spoken((1.0, 6.0), (7.0, 8.0)), sound=sound)
+    pauses = [(event.start_s, event.end_s) for event in heard if event.label == "pause"]
+    assert pauses == [pytest.approx((2.0, 2.3), abs=0.011), (6.0, 7.0)]
+    assert heard[-1].attributes["speech_s"] == pytest.approx(5.7, abs=0.02)
+    without = asked(SpeechFlow(), spoken((1.0, 6.0), (7.0, 8.0)), sound=sound)
+    assert [event.start_s for event in without if event.label == "pause"] == [6.0]
+
+
 def test_rhythm_is_the_pairwise_variability() -> None:
     """Runs of 1 and 3 s differ by 100 % of their mean; equal ones by nothing."""
     assert asked(SpeechFlow(), spoken((0, 1), (2, 5)))[-1].attributes["run_variability"] == pytest.approx(100)

@@ -12,19 +12,21 @@ from typing import Any
 import numpy as np
 
 from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
-from reelbench.analyzers.blaze.crops import Picture, Square, size_of
+from reelbench.analyzers.blaze.crops import Picture, size_of
 from reelbench.analyzers.faces.events import Clock
 from reelbench.analyzers.person.follow import Following, People, Track
-from reelbench.analyzers.person.pose import DETECTOR_FEED, LANDMARK_FEED, pose_detector, square_around
+from reelbench.analyzers.person.pose import DETECTOR_FEED, LANDMARK_FEED, pose_detector
 from reelbench.engines.base import Availability, Evidence
 from reelbench.engines.openvino_small import SmallNetwork, available, evidence_of
 from reelbench.errors import ConfigError
 from reelbench.media.types import FrameRequest, Sampling
-from reelbench.results import AnalyzerResult, BoxAt, Event
+from reelbench.results import AnalyzerResult, Box, BoxAt, Event
 
 NAME = "background_segmentation"
 PERSON = "person"
 _DETECTION = "object_detection"
+_NEAR = 0.1
+"""Least score of a detection where object_detection says that there is somebody: what is found is held against that."""
 _ROLES = {"detector": DETECTOR_FEED, "landmarks": LANDMARK_FEED}
 
 
@@ -79,7 +81,8 @@ class BackgroundSegmentation(Plain):
     def analyze(self, material: Material) -> AnalyzerResult:
         info = material.info
         detector = pose_detector(self._networks["detector"], self._threshold)
-        people = People(detector, self._networks["landmarks"], self._following, self._remember, self._closer)
+        near = pose_detector(self._networks["detector"], min(self._threshold, _NEAR))
+        people = People(detector, near, self._networks["landmarks"], self._following, self._remember, self._closer)
         pts_s: list[float] = []
         for frame in material.frames:
             known = self._known(material, frame.pts_s)
@@ -107,7 +110,7 @@ class BackgroundSegmentation(Plain):
     def close(self) -> None:
         self._networks = {}
 
-    def _known(self, material: Material, t_s: float) -> list[Square] | None:
+    def _known(self, material: Material, t_s: float) -> list[Box] | None:
         """Where object_detection sees people at that instant, the surest first; None where nobody asked it."""
         if self._people is None or _DETECTION not in material.upstream:
             return None
@@ -116,7 +119,7 @@ class BackgroundSegmentation(Plain):
             for event in material.upstream[_DETECTION].events
             if event.label == PERSON and (at := event.box_at(t_s)) is not None and at.score >= self._people
         ]
-        return [square_around(at.box) for at in sorted(boxes, key=lambda at: -at.score)]
+        return [at.box for at in sorted(boxes, key=lambda at: -at.score)]
 
 
 def _event(track: Track, clock: Clock, number: int) -> Event:

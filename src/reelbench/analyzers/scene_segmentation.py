@@ -24,7 +24,8 @@ class SceneSegmentation(Plain):
     displayed.
 
     ``alike``: shots that look so much alike (0…1) belong together, at most ``reach_shots`` shots and ``reach_s``
-    seconds apart; ``layout_share`` of that is where colours are, the rest which colours there are.
+    seconds apart, across others only where these take at most ``cutaway_s`` or interleave with them; ``layout_share``
+    of that is where colours are, the rest which colours there are.
     """
 
     def __init__(
@@ -36,10 +37,11 @@ class SceneSegmentation(Plain):
         reach_s: float = 4.0,
         reach_shots: int = 3,
         layout_share: float = 0.2,
+        cutaway_s: float = 1.5,
     ) -> None:
-        if not (0 < alike < 1 and 0 <= layout_share <= 1 and reach_s >= 0 and reach_shots >= 1):
+        if not (0 < alike < 1 and 0 <= layout_share <= 1 and min(reach_s, cutaway_s) >= 0 and reach_shots >= 1):
             raise ConfigError(
-                "analyzer.alike, layout_share, reach_s or reach_shots makes no sense", "see conf/analyzer"
+                "analyzer.alike, layout_share, reach_s, cutaway_s or reach_shots makes no sense", "see conf/analyzer"
             )
         with naming("sampling"):
             chosen = Sampling(**sampling)
@@ -47,7 +49,7 @@ class SceneSegmentation(Plain):
             asked = None if size is None else (int(size[0]), int(size[1]))
         self._detector = detector
         self._request = FrameRequest(chosen, detector.size or asked, "rgb")
-        self._how = {"alike": alike, "reach_s": reach_s, "layout_share": layout_share}
+        self._how = {"alike": alike, "reach_s": reach_s, "layout_share": layout_share, "cutaway_s": cutaway_s}
         self._reach_shots = reach_shots
         self.weights: tuple[str, ...] = detector.weights
 

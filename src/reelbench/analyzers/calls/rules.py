@@ -37,9 +37,15 @@ class Rules:
             raise ConfigError(f"{path.name}: {error}", "conf/calls.yaml of the package shows its form") from error
 
     def kind_of(self, sentence: str) -> str:
-        """The first kind whose rule the sentence meets; '' for none."""
-        plain = sentence.replace("’", "'")
-        return next((kind for kind, ways in self.patterns.items() if any(way.search(plain) for way in ways)), "")
+        """What the sentence asks for first: the kind of the rule that it meets earliest; '' for none."""
+        plain = sentence.replace("’", "'").strip()
+        met = [
+            (found.start(), rank, kind)
+            for rank, (kind, ways) in enumerate(self.patterns.items())
+            for way in ways
+            if (found := way.search(plain))
+        ]
+        return min(met)[2] if met else ""
 
     @cached_property
     def labelled(self) -> list[tuple[str, str]]:

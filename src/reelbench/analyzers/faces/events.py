@@ -14,6 +14,8 @@ from reelbench.analyzers.faces.looks import Look
 from reelbench.results import Box, BoxAt, Event
 
 FACE, BLINK, LOOKING, AWAY = "face", "blink", "looking", "looking_away"
+_AS_COMPLEX = np.array([[1, 0], [1j, 0], [0, 1], [0, 1j]])
+"""x, y, x, y to two complex numbers, whose product turns and scales."""
 _AROUND_S = 1.5
 """How far on both sides of an instant the usual openness of an eye is looked up."""
 
@@ -69,7 +71,8 @@ def events(tracks: Sequence[Track], clock: Clock, width: int, height: int, how: 
         closed = closed_at(looks, how)
         blinks = list(_blinks(looks, closed, clock, how, number))
         states = directions(looks, closed, how)
-        found += [_face(looks, clock, width, height, number, len(blinks), states), *blinks]
+        eyes = irises(looks, closed)
+        found += [_face(looks, eyes, clock, width, height, number, len(blinks), states), *blinks]
         found += _looks(looks, states, clock, how, number)
     return found
 
@@ -80,6 +83,24 @@ def closed_at(looks: Sequence[Look], how: Judging) -> NDArray[np.bool_]:
     usual = np.array([np.percentile(openness[np.abs(times - t) <= _AROUND_S], 70) for t in times])
     shut: NDArray[np.bool_] = openness < how.blink * usual
     return shut
+
+
+def irises(looks: Sequence[Look], closed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """n × 4: where both irises are. Behind closed lids none is seen: it is taken to lie in its socket as between the
+    samples before and after, turned and scaled with the line between the sockets."""
+    found = np.array([one.eyes for one in looks], np.float64)
+    if closed.all() or not closed.any():
+        return found
+    sockets = np.array([one.sockets for one in looks], np.float64) @ _AS_COMPLEX
+    apart = sockets[:, 1:] - sockets[:, :1]
+    apart[apart == 0] = 1
+    offsets = (found @ _AS_COMPLEX - sockets) / apart
+    times = np.array([one.t_s for one in looks])
+    for eye in range(2):
+        offsets[closed, eye] = np.interp(times[closed], times[~closed], offsets[~closed, eye])
+    hidden = (sockets + offsets * apart)[closed]
+    found[closed] = np.stack([hidden.real, hidden.imag], axis=-1).reshape(-1, 4)
+    return found
 
 
 def directions(looks: Sequence[Look], closed: NDArray[np.bool_], how: Judging) -> list[str]:
@@ -160,7 +181,14 @@ def _runs(
 
 
 def _face(
-    looks: Sequence[Look], clock: Clock, width: int, height: int, number: int, blinks: int, states: Sequence[str]
+    looks: Sequence[Look],
+    eyes: NDArray[np.float64],
+    clock: Clock,
+    width: int,
+    height: int,
+    number: int,
+    blinks: int,
+    states: Sequence[str],
 ) -> Event:
     start, end = clock.span(looks[0].t_s, looks[-1].t_s)
     keys = tuple(BoxAt(t_s=one.t_s, box=inside(one.box, width, height), score=one.score) for one in looks)
@@ -178,7 +206,10 @@ def _face(
             "blinks": blinks,
             "looking_share": round(states.count("camera") / len(states), 3),
             # One row for each sample: t_s, x and y of the iris further left in the picture, x and y of the other one.
-            "eyes": [[round(one.t_s, 4), *(round(value, 1) for value in one.eyes)] for one in looks],
+            "eyes": [
+                [round(one.t_s, 4), *(round(value, 1) for value in row)]
+                for one, row in zip(looks, eyes.tolist(), strict=True)
+            ],
             # t_s, openness, gaze yaw, gaze pitch, head roll in degrees.
             "looks": [
                 [

@@ -17,8 +17,10 @@ from reelbench.analyzers.faces.networks import (
     CHIN,
     FOREHEAD,
     LEFT_CHEEK,
+    LEFT_INNER,
     LEFT_OUTER,
     RIGHT_CHEEK,
+    RIGHT_INNER,
     RIGHT_OUTER,
     Eye,
     Mesh,
@@ -33,8 +35,9 @@ _BALL = 0.45
 class Look:
     """One face at one instant.
 
-    ``eyes``: the irises' centres in pixels (x, y), the one further left in the picture first. ``openness``: the
-    height of the opening over its width, of the eye that is seen more widely. ``yaw`` and ``pitch`` of the head and
+    ``eyes``: the irises' centres in pixels (x, y), the one further left in the picture first. ``sockets``:
+    the middles between the corners of both eyes, likewise, which stay where they are when the eyes close.
+    ``openness``: the height of the opening over its width, of the eye that is seen more widely. ``yaw`` and ``pitch`` of the head and
     ``gaze_yaw`` and ``gaze_pitch`` of head and eyes together in degrees: positive is to the right in the picture, and
     downwards. ``roll``: clockwise."""
 
@@ -42,6 +45,7 @@ class Look:
     box: tuple[float, float, float, float]
     score: float
     eyes: tuple[float, float, float, float]
+    sockets: tuple[float, float, float, float]
     openness: float
     yaw: float
     pitch: float
@@ -57,11 +61,14 @@ def look(t_s: float, mesh: Mesh, eyes: tuple[Eye, Eye]) -> Look:
     side, down = np.average(turned, axis=0, weights=widths)
     x1, y1, x2, y2 = (float(value) for value in mesh.box)
     (ax, ay), (bx, by) = (eye.iris[0].tolist() for eye in eyes)
+    corners = mesh.points[[LEFT_OUTER, LEFT_INNER, RIGHT_INNER, RIGHT_OUTER], :2]
+    (cx, cy), (dx, dy) = corners.reshape(2, 2, 2).mean(axis=1).tolist()
     return Look(
         t_s=t_s,
         box=(x1, y1, x2, y2),
         score=mesh.score,
         eyes=(ax, ay, bx, by),
+        sockets=(cx, cy, dx, dy),
         openness=float(np.average([openness(eye) for eye in eyes], weights=widths)),
         yaw=yaw,
         pitch=pitch,

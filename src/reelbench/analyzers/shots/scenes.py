@@ -1,7 +1,9 @@
 """Which shots belong to one scene: shots that look alike and are near each other, and whatever lies between them.
 
 The scene transition graph of Yeung, Yeo and Liu (Computer Vision and Image Understanding 71, 1998): shots are
-clustered by look within a time limit, and a scene ends where no cluster reaches across.
+clustered by look within a time limit, and a scene ends where no cluster reaches across. A cluster reaches across other
+shots only where these interleave with it (a dialogue, as the parallel-event scenes of Tavanapong and Zhou, IEEE
+Transactions on Multimedia 6, 2004) or are a short cutaway: a place that is left and returned to is two scenes.
 """
 
 from __future__ import annotations
@@ -89,17 +91,30 @@ def likeness(a: Look, b: Look, layout_share: float) -> float:
 
 
 def scenes(
-    found: Sequence[Shot], looks: Sequence[Look], alike: float, reach_s: float, reach_shots: int, layout_share: float
+    found: Sequence[Shot],
+    looks: Sequence[Look],
+    alike: float,
+    reach_s: float,
+    reach_shots: int,
+    layout_share: float,
+    cutaway_s: float,
 ) -> list[Scene]:
     """Groups of neighbouring shots. Two shots are linked where their ``likeness`` is at least ``alike``, at most
-    ``reach_shots`` shots apart and ``reach_s`` seconds between the end of one and the beginning of the other."""
+    ``reach_shots`` shots apart and ``reach_s`` seconds between the end of one and the beginning of the other; where
+    what lies between is longer than ``cutaway_s``, one of its shots must look like one beyond either of the two."""
     count = len(found)
     like = np.array([[likeness(a, b, layout_share) for b in looks] for a in looks]).reshape(count, count)
+    near = [
+        (i, j)
+        for i in range(count)
+        for j in range(i + 1, min(count, i + 1 + reach_shots))
+        if like[i, j] >= alike and found[j].start_s - found[i].end_s <= reach_s
+    ]
     farthest = list(range(count))
-    for i in range(count):
-        for j in range(i + 1, min(count, i + 1 + reach_shots)):
-            if like[i, j] >= alike and found[j].start_s - found[i].end_s <= reach_s:
-                farthest[i] = j
+    for i, j in near:
+        interleaved = any(i < a < j < b or a < i < b < j for a, b in near)
+        if j == i + 1 or found[j].start_s - found[i].end_s <= cutaway_s or interleaved:
+            farthest[i] = j
     grouped: list[Scene] = []
     first, last = 0, 0
     for i in range(count):
