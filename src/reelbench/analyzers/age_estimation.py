@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
+from reelbench.analyzers.base import Material, Needs, naming
 from reelbench.analyzers.blaze.crops import Picture, size_of
 from reelbench.analyzers.blaze.ssd import Detector
 from reelbench.analyzers.faces.events import FACE
@@ -24,8 +24,9 @@ from reelbench.analyzers.faces.portraits import (
     eyes_in,
     frontal,
 )
-from reelbench.engines.base import Availability, Evidence
-from reelbench.engines.openvino_small import SmallNetwork, available, evidence_of
+from reelbench.analyzers.networks import WithNetworks
+from reelbench.engines.base import Evidence
+from reelbench.engines.openvino_small import evidence_of
 from reelbench.errors import ConfigError
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Event
@@ -35,7 +36,7 @@ _EYES = "eye_tracking"
 _ROLES = {"detector": DETECTOR_FEED, "age": FEED, "gender": FEED}
 
 
-class AgeEstimation(Plain):
+class AgeEstimation(WithNetworks):
     """Estimates apparent age and gender of each face.
 
     ``weights`` names the catalog entry of each network: detector, age, gender. ``size`` is [width, height] of the
@@ -59,8 +60,7 @@ class AgeEstimation(Plain):
         gap_s: float = 0.6,
         threads: int = 1,
     ) -> None:
-        if set(weights) != set(_ROLES):
-            raise ConfigError(f"analyzer.weights names {', '.join(sorted(weights))}", f"give {', '.join(_ROLES)}")
+        super().__init__(weights, _ROLES, threads)
         if not 0 < threshold < 1 or not 0 <= least_apart < 1 or (looks is not None and looks < 1) or gap_s < 0:
             raise ConfigError(
                 "analyzer.threshold, least_apart, looks or gap_s makes no sense",
@@ -68,24 +68,14 @@ class AgeEstimation(Plain):
             )
         with naming("sampling"):
             self._request = FrameRequest(Sampling(**sampling), size_of(size))
-        self._files, self._upstream, self._threshold, self._closer = dict(weights), upstream_faces, threshold, closer
-        self.weights = tuple(self._files[role] for role in _ROLES)
+        self._upstream, self._threshold, self._closer = upstream_faces, threshold, closer
         self._looks, self._least_apart, self._mirror = looks, least_apart, mirror
-        self._gap_s, self._threads = gap_s, threads
-        self._networks: dict[str, SmallNetwork] = {}
+        self._gap_s = gap_s
         self._from = ""
 
     @property
     def needs(self) -> Needs:
         return Needs(frames=self._request, upstream_if_any=(_EYES,) if self._upstream else ())
-
-    def available(self) -> Availability:
-        return available()
-
-    def load(self, store: WeightsSource) -> None:
-        self._networks = {
-            role: SmallNetwork(store.path(self._files[role]), feed, self._threads) for role, feed in _ROLES.items()
-        }
 
     def analyze(self, material: Material) -> AnalyzerResult:
         given = self._upstream and _EYES in material.upstream
@@ -105,10 +95,7 @@ class AgeEstimation(Plain):
 
     def evidence(self) -> Evidence:
         """``faces_from``: what found the faces of the last clip."""
-        return evidence_of(self._networks, faces_from=self._from)
-
-    def close(self) -> None:
-        self._networks = {}
+        return evidence_of(self.networks, faces_from=self._from)
 
     def _known(self, material: Material) -> tuple[list[Sitter], list[float]]:
         """Faces of eye_tracking, each looked at ``looks`` times."""
@@ -131,7 +118,7 @@ class AgeEstimation(Plain):
 
     def _detected(self, material: Material) -> tuple[list[Sitter], list[float]]:
         """Faces that the detector finds, frame by frame; each lasts until the sample after its last one."""
-        info, detector = material.info, face_detector(self._networks["detector"], self._threshold)
+        info, detector = material.info, face_detector(self.networks["detector"], self._threshold)
         sitters: list[Sitter] = []
         pts_s: list[float] = []
         live: list[Sitter] = []
@@ -155,5 +142,5 @@ class AgeEstimation(Plain):
 
     def _look(self, sitter: Sitter, picture: Picture, eyes: Eyes, box: tuple[float, float, float, float]) -> None:
         if frontal(eyes, box, self._least_apart):
-            networks = self._networks
+            networks = self.networks
             sitter.estimates.append(estimate(networks["age"], networks["gender"], picture, eyes, self._mirror))

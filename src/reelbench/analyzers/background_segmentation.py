@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
+from reelbench.analyzers.base import Material, Needs, naming
 from reelbench.analyzers.blaze.crops import Picture, size_of
 from reelbench.analyzers.faces.events import Clock
+from reelbench.analyzers.networks import WithNetworks
 from reelbench.analyzers.person.follow import Following, People, Track
 from reelbench.analyzers.person.pose import DETECTOR_FEED, LANDMARK_FEED, pose_detector
-from reelbench.engines.base import Availability, Evidence
-from reelbench.engines.openvino_small import SmallNetwork, available, evidence_of
+from reelbench.engines.base import Evidence
+from reelbench.engines.openvino_small import evidence_of
 from reelbench.errors import ConfigError
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Box, BoxAt, Event
@@ -30,7 +31,7 @@ _NEAR = 0.1
 _ROLES = {"detector": DETECTOR_FEED, "landmarks": LANDMARK_FEED}
 
 
-class BackgroundSegmentation(Plain):
+class BackgroundSegmentation(WithNetworks):
     """Outlines people in the sampled frames of a clip; the rest is background.
 
     ``weights`` names the catalog entry of each network: detector, landmarks. ``size`` is [width, height] of the
@@ -51,8 +52,7 @@ class BackgroundSegmentation(Plain):
         people: float | None = None,
         threads: int = 1,
     ) -> None:
-        if set(weights) != set(_ROLES):
-            raise ConfigError(f"analyzer.weights names {', '.join(sorted(weights))}", f"give {', '.join(_ROLES)}")
+        super().__init__(weights, _ROLES, threads)
         for name, value in (("threshold", threshold), ("people", people)):
             if value is not None and not 0 < value < 1:
                 raise ConfigError(f"analyzer.{name} is {value}", "give a score between 0 and 1")
@@ -60,29 +60,19 @@ class BackgroundSegmentation(Plain):
             self._request = FrameRequest(Sampling(**sampling), size_of(size))
         with naming("follow"):
             self._following = Following(**(follow or {}))
-        self._files, self._threshold, self._closer = dict(weights), threshold, closer
-        self.weights = tuple(self._files[role] for role in _ROLES)
-        self._remember, self._people, self._threads = remember, people, threads
-        self._networks: dict[str, SmallNetwork] = {}
+        self._threshold, self._closer = threshold, closer
+        self._remember, self._people = remember, people
         self._detections = 0
 
     @property
     def needs(self) -> Needs:
         return Needs(frames=self._request, upstream_if_any=(_DETECTION,) if self._people else ())
 
-    def available(self) -> Availability:
-        return available()
-
-    def load(self, store: WeightsSource) -> None:
-        self._networks = {
-            role: SmallNetwork(store.path(self._files[role]), feed, self._threads) for role, feed in _ROLES.items()
-        }
-
     def analyze(self, material: Material) -> AnalyzerResult:
         info = material.info
-        detector = pose_detector(self._networks["detector"], self._threshold)
-        near = pose_detector(self._networks["detector"], min(self._threshold, _NEAR))
-        people = People(detector, near, self._networks["landmarks"], self._following, self._remember, self._closer)
+        detector = pose_detector(self.networks["detector"], self._threshold)
+        near = pose_detector(self.networks["detector"], min(self._threshold, _NEAR))
+        people = People(detector, near, self.networks["landmarks"], self._following, self._remember, self._closer)
         pts_s: list[float] = []
         for frame in material.frames:
             known = self._known(material, frame.pts_s)
@@ -105,10 +95,7 @@ class BackgroundSegmentation(Plain):
 
     def evidence(self) -> Evidence:
         """``detections``: on how many frames of the last clip the detector ran."""
-        return evidence_of(self._networks, detections=self._detections)
-
-    def close(self) -> None:
-        self._networks = {}
+        return evidence_of(self.networks, detections=self._detections)
 
     def _known(self, material: Material, t_s: float) -> list[Box] | None:
         """Where object_detection sees people at that instant, the surest first; None where nobody asked it."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
+from reelbench.analyzers.base import Material, Needs, naming
 from reelbench.analyzers.blaze.crops import Picture, size_of
 from reelbench.analyzers.faces.events import Clock, Judging, events
 from reelbench.analyzers.faces.follow import Faces, Following
 from reelbench.analyzers.faces.networks import DETECTOR_FEED, LANDMARK_FEED, face_detector
-from reelbench.engines.base import Availability, Evidence
-from reelbench.engines.openvino_small import SmallNetwork, available, evidence_of
+from reelbench.analyzers.networks import WithNetworks
+from reelbench.engines.base import Evidence
+from reelbench.engines.openvino_small import evidence_of
 from reelbench.errors import ConfigError
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult
@@ -23,7 +24,7 @@ NAME = "eye_tracking"
 _ROLES = {"detector": DETECTOR_FEED, "mesh": LANDMARK_FEED, "iris": LANDMARK_FEED}
 
 
-class EyeTracking(Plain):
+class EyeTracking(WithNetworks):
     """Follows faces and their eyes through the sampled frames of a clip.
 
     ``weights`` names the catalog entry of each network: detector, mesh, iris. ``size`` is [width, height] of the
@@ -43,8 +44,7 @@ class EyeTracking(Plain):
         judging: Mapping[str, Any] | None = None,
         threads: int = 1,
     ) -> None:
-        if set(weights) != set(_ROLES):
-            raise ConfigError(f"analyzer.weights names {', '.join(sorted(weights))}", f"give {', '.join(_ROLES)}")
+        super().__init__(weights, _ROLES, threads)
         if not 0 < threshold < 1:
             raise ConfigError(f"analyzer.threshold is {threshold}", "give a score between 0 and 1")
         with naming("sampling"):
@@ -53,26 +53,16 @@ class EyeTracking(Plain):
             self._following = Following(**(follow or {}))
         with naming("judging"):
             self._judging = Judging(**(judging or {}))
-        self._files, self._threshold, self._closer = dict(weights), threshold, closer
-        self.weights = tuple(self._files[role] for role in _ROLES)
-        self._remember, self._threads = follow is not None, threads
-        self._networks: dict[str, SmallNetwork] = {}
+        self._threshold, self._closer = threshold, closer
+        self._remember = follow is not None
         self._detections = 0
 
     @property
     def needs(self) -> Needs:
         return Needs(frames=self._request)
 
-    def available(self) -> Availability:
-        return available()
-
-    def load(self, store: WeightsSource) -> None:
-        self._networks = {
-            role: SmallNetwork(store.path(self._files[role]), feed, self._threads) for role, feed in _ROLES.items()
-        }
-
     def analyze(self, material: Material) -> AnalyzerResult:
-        networks, info = self._networks, material.info
+        networks, info = self.networks, material.info
         detector = face_detector(networks["detector"], self._threshold)
         faces = Faces(detector, networks["mesh"], networks["iris"], self._following, self._remember, self._closer)
         pts_s: list[float] = []
@@ -96,7 +86,4 @@ class EyeTracking(Plain):
 
     def evidence(self) -> Evidence:
         """``detections``: on how many frames of the last clip the detector ran."""
-        return evidence_of(self._networks, detections=self._detections)
-
-    def close(self) -> None:
-        self._networks = {}
+        return evidence_of(self.networks, detections=self._detections)
