@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reelbench.analyzers.acoustics.music import key, tempo, where
-from reelbench.analyzers.acoustics.spectrum import Spectrum
+from reelbench.analyzers.acoustics import spectrum as spectra
+from reelbench.analyzers.acoustics.loudness import integrated_lufs
+from reelbench.analyzers.acoustics.music import Tones, key, steadiness, tempo, where
+from reelbench.analyzers.acoustics.spectrum import Spectrum, flux
 from reelbench.analyzers.audio_analysis import AudioAnalysis
 from reelbench.analyzers.audio_environment import AudioEnvironment
 from reelbench.analyzers.base import Material
@@ -133,8 +136,8 @@ def test_the_stroke_of_a_bell_is_no_click() -> None:
 
 @pytest.mark.parametrize("bpm", [90.0, 120.0, 150.0])
 def test_tempo_is_that_of_the_beat(bpm: float) -> None:
-    flux = Spectrum.of(beat(8, bpm, RATE), RATE, 512, 220).flux()
-    found, strength = tempo(flux, RATE / 220)
+    onsets = flux(Spectrum.of(beat(8, bpm, RATE), RATE, 512, 220).bands_db())
+    found, strength = tempo(onsets, RATE / 220)
     assert found == pytest.approx(bpm, rel=0.01)
     assert strength > 0.5
 
@@ -164,11 +167,11 @@ def test_music_is_where_notes_are_held_and_pauses_tell_of_what_is_behind_a_voice
     voiced = quiet.copy()
     for start, end in said:
         voiced = laid(voiced, noise(end - start, level_db=-15.0), start)
-    spectrum = Spectrum.of(voiced, RATE, 2048, 512)
-    assert where(spectrum, 0.08, speech=said).mean() > 0.9
-    assert where(spectrum, 0.08).mean() < 0.5
-    assert not where(Spectrum.of(noise(6, level_db=-20.0), RATE, 2048, 512), 0.08).any()
-    assert not where(Spectrum.of(laid(noise(10), bell(), 5.0), RATE, 2048, 512), 0.08).any()
+    tones = Tones.of(voiced, RATE, 2048, 512)
+    assert where(tones, 0.08, speech=said).mean() > 0.9
+    assert where(tones, 0.08).mean() < 0.5
+    assert not where(Tones.of(noise(6, level_db=-20.0), RATE, 2048, 512), 0.08).any()
+    assert not where(Tones.of(laid(noise(10), bell(), 5.0), RATE, 2048, 512), 0.08).any()
 
 
 def test_audio_analysis_reports_loudness_tempo_and_key() -> None:
@@ -234,3 +237,52 @@ def test_no_sound_and_too_little_of_it_are_no_error(made: Any, rate: int) -> Non
 def test_settings_that_make_no_sense_are_refused(kind: Any, settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"^analyzer\."):
         kind(**settings)
+
+
+@pytest.mark.parametrize("size, hop", [(1024, 441), (64, 33), (4096, 4096)])
+def test_a_spectrum_is_the_same_however_much_of_it_is_made_at_a_time(
+    size: int, hop: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = noise(3.3, level_db=-20.0)
+    whole = Spectrum.of(sound, RATE, size, hop).power
+    monkeypatch.setattr(spectra, "_AT_ONCE", 3 * size)
+    assert np.array_equal(Spectrum.of(sound, RATE, size, hop).power, whole)
+    padded = np.pad(sound, (size // 2, size))  # as the definition has it: frame i is centred on sample i * hop
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop][: len(whole)]
+    expected = np.abs(np.fft.rfft(frames * np.hanning(size + 1)[:-1], axis=1)) ** 2
+    expected[:, 1:-1] *= 2
+    scale = (np.hanning(size + 1)[:-1] ** 2).sum() * size
+    assert len(whole) == len(sound) // hop + 1 and np.allclose(whole, expected / scale, rtol=1e-4, atol=1e-12)
+
+
+def test_notes_are_held_for_as_long_whatever_is_looked_at_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    tones = Tones.of(laid(beat(20, 100, RATE, chord(220.0, 0, 4, 7)), bell(), 5.0), RATE, 2048, 512)
+    whole = steadiness(tones)
+    monkeypatch.setattr("reelbench.analyzers.acoustics.music._FRAMES_AT_ONCE", 50)
+    assert np.array_equal(steadiness(tones), whole)
+
+
+@pytest.mark.parametrize("seconds, rate", [(0.4, 44100), (0.75, 22050), (30.0, 44100), (30.04, 16000)])
+def test_loudness_in_pieces_is_that_of_the_library(seconds: float, rate: int) -> None:
+    pyloudnorm = pytest.importorskip("pyloudnorm", reason="pip install pyloudnorm")
+    sound = noise(seconds, rate, level_db=-25.0)
+    sound[len(sound) // 2 :] *= 0.05  # so that the relative gate has something to do
+    both = np.stack([sound, sound], axis=1).astype(np.float64)
+    assert integrated_lufs(sound, rate) == pytest.approx(pyloudnorm.Meter(rate).integrated_loudness(both), abs=1e-9)
+    assert integrated_lufs(np.zeros(rate, np.float32), rate) == float("-inf")
+
+
+def test_a_long_sound_takes_little_more_memory_than_a_short_one() -> None:
+    """A minute has forty seconds of sound more; what is made of it must not grow like a spectrum of it would."""
+    pytest.importorskip("pyloudnorm", reason="pip install pyloudnorm")
+    for made, rate in ((AudioAnalysis(), 44100), (AudioEnvironment(), 16000), (SoundEffects(rate=RATE), RATE)):
+        short = beat(20, 100, rate, chord(220.0, 0, 4, 7))
+        peaks = []
+        for sound in (short, np.tile(short, 3)):
+            heard(made, sound[:rate], rate)
+            tracemalloc.start()
+            heard(made, sound, rate)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        # Beside the sound itself, which is there already: less than twice its size.
+        assert peaks[1] - peaks[0] < 2 * 4 * rate * 40, (type(made).__name__, peaks)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from reelbench.analyzers.base import Material
+from reelbench.analyzers.speech import pieces
 from reelbench.analyzers.speech_transcription import RATE, SpeechTranscription
 from reelbench.corpus.clip import Truth, TruthWord
 from reelbench.errors import ConfigError, WeightsError
@@ -140,3 +141,22 @@ def test_a_model_that_is_no_model_is_one_line_with_the_mending_command(tmp_path:
         SpeechTranscription(WEIGHTS).load(store)  # type: ignore[arg-type]
     assert "\n" not in caught.value.message
     assert caught.value.hint == "reelbench models verify"
+
+
+def test_a_sound_is_prepared_in_pieces_with_the_values_of_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("faster_whisper", reason="pip install reelbench[speech]")
+    from faster_whisper.feature_extractor import FeatureExtractor
+    from faster_whisper.vad import get_vad_model
+
+    monkeypatch.setattr(pieces, "_FRAMES_AT_ONCE", 70)
+    monkeypatch.setattr(pieces, "_WINDOWS_AT_ONCE", 7)
+    for samples in (1600, 5 * RATE + 77):
+        sound = np.random.default_rng(samples).normal(0, 0.1, samples).astype(np.float32)
+        found = pieces.features_in_pieces(SimpleNamespace(feat_kwargs={}))(sound)
+        assert np.allclose(found, FeatureExtractor()(sound), atol=1e-5)
+    model, windows = get_vad_model(), sound[: 512 * 100]
+    monkeypatch.setattr(model, "session", getattr(model.session, "_session", model.session))
+    whole = model(windows.copy())
+    pieces.voice_in_pieces()
+    assert isinstance(model.session, pieces.Pieces)
+    assert np.allclose(model(windows.copy()), whole, atol=1e-6)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from reelbench.analyzers.acoustics import music
-from reelbench.analyzers.acoustics.spectrum import Sound, Spectrum, decibels, runs
+from reelbench.analyzers.acoustics.loudness import BLOCK_S, integrated_lufs
+from reelbench.analyzers.acoustics.spectrum import Numbers, Sound, Spectrum, decibels, flux, measured, runs
 from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource
 from reelbench.engines.base import Availability, Evidence
 from reelbench.errors import ConfigError
@@ -17,8 +18,6 @@ from reelbench.results import AnalyzerResult, Event
 
 NAME = "audio_analysis"
 _ONSET_SIZE, _ONSET_HOP_S = 1024, 0.01
-_BLOCK_S = 0.4
-"""BS.1770 measures blocks of this length; a shorter sound has no loudness."""
 _ALIKE = 0.04
 _LOW_HZ, _LOW_WEIGHT = 200.0, 1.0
 _STRONG = 0.25
@@ -69,14 +68,15 @@ class AudioAnalysis(Plain):
             heard = material.upstream[self._speech].events if self._speech in material.upstream else ()
             speech = [(event.start_s, event.end_s) for event in heard if event.label == "speech"]
             with material.phases("infer"):
-                spectrum = Spectrum.of(sound, self._rate, self._size, self._size // 4)
-                events = [
-                    event for event in self._music(sound, spectrum, speech, duration) if event.end_s > event.start_s
-                ]
+                hop = self._size // 4
+                low, *shape = measured(
+                    sound, self._rate, self._size, hop, music.low_power, music.level,
+                    Spectrum.centroid_hz, Spectrum.rolloff_hz, Spectrum.flatness,
+                )  # fmt: skip
+                tones = music.Tones(low, shape[0], self._rate / hop)
+                events = [event for event in self._music(sound, tones, speech, duration) if event.end_s > event.start_s]
                 whole = (
-                    self._clip(sound)
-                    | _shape(spectrum)
-                    | {"music_s": round(sum(e.end_s - e.start_s for e in events), 2)}
+                    self._clip(sound) | _shape(*shape) | {"music_s": round(sum(e.end_s - e.start_s for e in events), 2)}
                 )
                 events.append(Event(start_s=0, end_s=duration, label="clip", score=1.0, attributes=whole))
         return AnalyzerResult(analyzer=NAME, clip=material.clip, duration_s=duration, events=tuple(events))
@@ -89,31 +89,30 @@ class AudioAnalysis(Plain):
 
     def _clip(self, sound: Sound) -> dict[str, Any]:
         """Integrated loudness (ITU-R BS.1770-4, the mono sound on both channels) and the highest sample."""
-        import pyloudnorm
-
-        found: dict[str, Any] = {"peak_dbfs": round(float(decibels(np.max(sound**2, initial=0.0))), 2)}
-        if len(sound) < _BLOCK_S * self._rate:
-            return found | {"absent": {"loudness_lufs": f"shorter than {_BLOCK_S} s"}}
-        meter = pyloudnorm.Meter(self._rate)
-        loudness = float(meter.integrated_loudness(np.stack([sound, sound], axis=1).astype(np.float64)))
+        peak = max(np.max(sound, initial=0.0), -np.min(sound, initial=0.0))
+        found: dict[str, Any] = {"peak_dbfs": round(float(decibels(np.float32(peak) ** 2)), 2)}
+        if len(sound) < BLOCK_S * self._rate:
+            return found | {"absent": {"loudness_lufs": f"shorter than {BLOCK_S} s"}}
+        loudness = integrated_lufs(sound, self._rate)
         if not np.isfinite(loudness) or loudness < -70:
             return found | {"absent": {"loudness_lufs": "silence"}}
         return found | {"loudness_lufs": round(loudness, 2)}
 
     def _music(
-        self, sound: Sound, spectrum: Spectrum, speech: Sequence[tuple[float, float]], duration: float
+        self, sound: Sound, tones: music.Tones, speech: Sequence[tuple[float, float]], duration: float
     ) -> list[Event]:
-        onsets = Spectrum.of(sound, self._rate, _ONSET_SIZE, round(_ONSET_HOP_S * self._rate))
+        hop = round(_ONSET_HOP_S * self._rate)
+        bands, low = measured(sound, self._rate, _ONSET_SIZE, hop, Spectrum.bands_db, _low_bands)
         # Kick and bass carry the beat: they tell it from its half, which hats fill.
-        flux = onsets.flux() + _LOW_WEIGHT * onsets.flux(bands=6, high_hz=_LOW_HZ)
+        onsets, per_s = flux(bands) + _LOW_WEIGHT * flux(low), self._rate / hop
         events: list[Event] = []
-        for first, last in runs(music.where(spectrum, self._steady, speech=speech)):
-            start, end = first / spectrum.per_s, min(last / spectrum.per_s, duration)
+        for first, last in runs(music.where(tones, self._steady, speech=speech)):
+            start, end = first / tones.per_s, min(last / tones.per_s, duration)
             if end - start < _LEAST_MUSIC_S:
                 continue
             within = sound[round(start * self._rate) : round(end * self._rate)]
             named, fit = music.key(within, self._rate, [(a - start, b - start) for a, b in speech])
-            for part_start, part_end, bpm, strength in self._tempi(flux, onsets.per_s, start, end):
+            for part_start, part_end, bpm, strength in self._tempi(onsets, per_s, start, end):
                 attributes: dict[str, Any] = {"key": named, "key_fit": round(fit, 3)} if named else {}
                 if bpm:
                     attributes |= {"tempo_bpm": round(bpm, 1), "beat_strength": round(strength, 3)}
@@ -128,12 +127,14 @@ class AudioAnalysis(Plain):
                 )
         return events
 
-    def _tempi(self, flux: Any, per_s: float, start: float, end: float) -> list[tuple[float, float, float, float]]:
+    def _tempi(
+        self, onsets: Numbers, per_s: float, start: float, end: float
+    ) -> list[tuple[float, float, float, float]]:
         """(start, end, beats a minute, strength) of the parts of a stretch; a part begins half way between two windows that differ."""
         starts = np.arange(start, max(start, end - self._window_s) + 1e-6, self._hop_s)
         found = []
         for at in starts:
-            part = flux[round(at * per_s) : round(min(at + self._window_s, end) * per_s)]
+            part = onsets[round(at * per_s) : round(min(at + self._window_s, end) * per_s)]
             found.append((at, *music.tempo(part, per_s)))
         found = [one for one in found if one[2] >= _STRONG] or found  # a weak beat is what a voice left of it
         parts: list[tuple[float, float, float, float]] = []
@@ -152,15 +153,18 @@ class AudioAnalysis(Plain):
         return parts
 
 
-def _shape(spectrum: Spectrum) -> dict[str, float]:
+def _low_bands(block: Spectrum) -> Numbers:
+    return block.bands_db(bands=6, high_hz=_LOW_HZ)
+
+
+def _shape(level_db: Numbers, centroid_hz: Numbers, rolloff_hz: Numbers, flatness: Numbers) -> dict[str, float]:
     """Means over the frames that are not silent; left out where all are."""
-    heard = spectrum.level_db > -60
+    heard = level_db > -60
     if not heard.any():
         return {}
-    loud = Spectrum(spectrum.power[heard], spectrum.rate, spectrum.size, spectrum.hop)
     return {
-        "centroid_hz": round(float(loud.centroid_hz().mean()), 1),
-        "rolloff_hz": round(float(loud.rolloff_hz().mean()), 1),
-        "flatness": round(float(loud.flatness().mean()), 4),
+        "centroid_hz": round(float(centroid_hz[heard].mean()), 1),
+        "rolloff_hz": round(float(rolloff_hz[heard].mean()), 1),
+        "flatness": round(float(flatness[heard].mean()), 4),
         "silent_share": round(float(1 - heard.mean()), 4),
     }

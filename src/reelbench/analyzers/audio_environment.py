@@ -6,13 +6,14 @@ that is never left between words and notes: the quiet moments of every few secon
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reelbench.analyzers.acoustics import music
-from reelbench.analyzers.acoustics.spectrum import QUIET_DB, Sound, Spectrum, runs, smoothed
+from reelbench.analyzers.acoustics.spectrum import QUIET_DB, Numbers, Sound, Spectrum, measured, runs, smoothed
 from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource
 from reelbench.engines.base import Evidence
 from reelbench.errors import ConfigError
@@ -25,6 +26,16 @@ _FLOOR_S, _VOTE_S, _LEAST_S = 3.0, 1.0, 0.5
 _FLOOR_SHARE = 0.1
 _RUMBLE_HZ, _HISS_HZ = 250.0, 3000.0
 Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Of each frame: its level, how flat it is where noise is, and its power, in all and where rooms hum."""
+
+    level_db: Numbers
+    flatness: Numbers
+    power: Numbers
+    rumble: Numbers
 
 
 class AudioEnvironment(Plain):
@@ -78,49 +89,65 @@ class AudioEnvironment(Plain):
         return Evidence("numpy", "CPU", "fp32", np.__version__, details={"size": self._size, "hop": self._hop})
 
     def _events(self, sound: Sound, said: list[tuple[float, float]], duration: float) -> list[Event]:
-        spectrum = Spectrum.of(sound, RATE, self._size, self._hop)
-        level = spectrum.level_db
+        low, *rest = measured(
+            sound, RATE, self._size, self._hop, music.low_power, music.level, _flatness, _power, _rumble
+        )
+        heard, per_s = Heard(*rest), RATE / self._hop
+        level = heard.level_db
         speech = np.zeros(len(level), bool)
         for start, end in said:
-            speech[round(start * spectrum.per_s) : round(end * spectrum.per_s)] = True
-        tuneful = music.where(spectrum, self._steady, self._silence_db, said)
-        noise = self._noise(spectrum, level, tuneful)
-        silence = smoothed(level < self._silence_db, round(_VOTE_S / 2 * spectrum.per_s)) & ~speech & ~tuneful & ~noise
+            speech[round(start * per_s) : round(end * per_s)] = True
+        tuneful = music.where(music.Tones(low, level, per_s), self._steady, self._silence_db, said)
+        noise = self._noise(heard, tuneful, per_s)
+        silence = smoothed(level < self._silence_db, round(_VOTE_S / 2 * per_s)) & ~speech & ~tuneful & ~noise
         found = {"speech": speech, "music": tuneful, "noise": noise, "silence": silence}
         events = []
         for label, flags in found.items():
             for first, last in runs(flags):
-                start, end = first / spectrum.per_s, min(last / spectrum.per_s, duration)
+                start, end = first / per_s, min(last / per_s, duration)
                 if end - start < (_LEAST_S if label != "speech" else 0.0) or end <= start:
                     continue
                 attributes: dict[str, Any] = {"level_db": round(float(np.median(level[first:last])), 1)}
                 if label == "noise":
-                    attributes |= _place(spectrum, first, last)
+                    attributes |= _place(heard, first, last)
                 events.append(Event(start_s=start, end_s=end, label=label, score=1.0, attributes=attributes))
         return sorted(events, key=lambda one: (one.start_s, one.label))
 
-    def _noise(self, spectrum: Spectrum, level: NDArray[np.float32], tuneful: Flags) -> Flags:
+    def _noise(self, heard: Heard, tuneful: Flags, per_s: float) -> Flags:
         """The floor of each moment is the level that a tenth of the frames around it stay below; it is noise where it is loud, and
         where the frames that make it are flat."""
         from scipy.ndimage import percentile_filter, uniform_filter1d
 
-        frames = max(3, round(_FLOOR_S * spectrum.per_s))
+        level, frames = heard.level_db, max(3, round(_FLOOR_S * per_s))
         floor = percentile_filter(level, 100 * _FLOOR_SHARE, frames, mode="nearest")
         quiet = (level <= floor + 1.0).astype(np.float32)
-        flatness = uniform_filter1d(quiet * spectrum.flatness(_RUMBLE_HZ, _HISS_HZ), frames, mode="nearest")
+        flatness = uniform_filter1d(quiet * heard.flatness, frames, mode="nearest")
         flatness /= np.maximum(uniform_filter1d(quiet, frames, mode="nearest"), 1e-6)
         loud = (floor > self._floor_db) & (floor > QUIET_DB)
         # Between held notes nothing is flat: a floor under music is told by its flatness, too, but more of it is asked for.
         wanted = np.where(tuneful, 3 * self._flat, self._flat)
-        return smoothed(loud & (flatness > wanted), round(_VOTE_S * spectrum.per_s))
+        return smoothed(loud & (flatness > wanted), round(_VOTE_S * per_s))
 
 
-def _place(spectrum: Spectrum, first: int, last: int) -> dict[str, Any]:
+def _flatness(block: Spectrum) -> Numbers:
+    return block.flatness(_RUMBLE_HZ, _HISS_HZ)
+
+
+def _power(block: Spectrum) -> Numbers:
+    total: Numbers = block.power.sum(axis=1)
+    return total
+
+
+def _rumble(block: Spectrum) -> Numbers:
+    return block.sum(30.0, _RUMBLE_HZ)
+
+
+def _place(heard: Heard, first: int, last: int) -> dict[str, Any]:
     """A guess at where it was recorded, and what the guess rests on: rooms hum, streets rumble and swell."""
-    level = spectrum.level_db[first:last]
+    level = heard.level_db[first:last]
     quiet = level <= np.percentile(level, 30)
-    power = spectrum.power[first:last][quiet].mean(axis=0)
-    low = float(power[spectrum.band(30.0, _RUMBLE_HZ)].sum() / max(float(power.sum()), 1e-14))
+    rumble, power = (float(part[first:last][quiet].mean()) for part in (heard.rumble, heard.power))
+    low = rumble / max(power, 1e-14)
     swell = float(np.percentile(level, 60) - np.percentile(level, 10))
     return {
         "place": "outdoor" if low > 0.6 and swell > 1.5 else "indoor",

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from reelbench.analyzers.acoustics.effects import Found, applause, bells, clicks, spoken_frames, whooshes
-from reelbench.analyzers.acoustics.spectrum import Sound, Spectrum
+from reelbench.analyzers.acoustics.effects import (
+    Found,
+    Highs,
+    Partials,
+    applause,
+    bells,
+    clicks,
+    spoken_frames,
+    whooshes,
+)
+from reelbench.analyzers.acoustics.spectrum import Sound
 from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource
 from reelbench.engines.base import Evidence
 from reelbench.errors import ConfigError
@@ -72,12 +81,12 @@ class SoundEffects(Plain):
     def _found(self, sound: Sound, spoken: Sequence[tuple[float, float]]) -> Iterable[Found]:
         # Windows of about 3, 12 and 46 ms: a power of two is quickest.
         finest, fine, coarse = (1 << round(seconds * self._rate).bit_length() - 1 for seconds in (0.003, 0.012, 0.047))
-        yield from clicks(Spectrum.of(sound, self._rate, finest, round(self._finest_s * self._rate)), self._click_db)
-        noise = Spectrum.of(sound, self._rate, fine, round(self._fine_s * self._rate))
+        yield from clicks(Highs.of(sound, self._rate, finest, round(self._finest_s * self._rate)), self._click_db)
+        noise = Highs.of(sound, self._rate, fine, round(self._fine_s * self._rate))
         talked = spoken_frames(noise, spoken)
         yield from whooshes(noise, talked, self._whoosh_db)
         yield from applause(noise, talked, self._applause_db)
-        yield from bells(Spectrum.of(sound, self._rate, coarse, round(self._coarse_s * self._rate)), self._bell_db)
+        yield from bells(Partials.of(sound, self._rate, coarse, round(self._coarse_s * self._rate)), self._bell_db)
 
 
 def _inside(one: Found, found: Iterable[Found]) -> bool:

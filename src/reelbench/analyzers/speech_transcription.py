@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource
+from reelbench.analyzers.speech.pieces import features_in_pieces, voice_in_pieces
 from reelbench.engines.base import Availability, Evidence
 from reelbench.errors import ConfigError, UnavailableError, WeightsError
 from reelbench.media.types import AudioRequest
@@ -84,6 +85,9 @@ class SpeechTranscription(Plain):
             )
         except (RuntimeError, ValueError, OSError) as error:
             raise WeightsError(f"CTranslate2 cannot load {folder.name}: {error}", "reelbench models verify") from error
+        self._model.feature_extractor = features_in_pieces(self._model)
+        if self._voice_first:
+            voice_in_pieces()
 
     def analyze(self, material: Material) -> AnalyzerResult:
         """One event 'word' for each word, one event 'segment' for each stretch that Whisper punctuates as one. No sound, no events."""

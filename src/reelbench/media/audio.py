@@ -1,7 +1,9 @@
-"""The sound of a clip as one mono array."""
+"""The sound of a clip, mono."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,6 @@ from reelbench.media import source
 from reelbench.media.types import AudioRequest, Limits
 
 if TYPE_CHECKING:
-    from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
     from av.container import InputContainer
 
@@ -24,7 +25,13 @@ _AT_ONCE = 16384
 
 
 def read_audio(path: Path, request: AudioRequest, limits: Limits | None = None) -> NDArray[np.float32]:
-    """All of the first audio stream: mono (channels mixed by FFmpeg's rules), float32 in -1…1, ``request.rate`` Hz.
+    """All of `audio_pieces` as one array."""
+    return np.concatenate(list(audio_pieces(path, request, limits)))
+
+
+def audio_pieces(path: Path, request: AudioRequest, limits: Limits | None = None) -> Iterator[NDArray[np.float32]]:
+    """All of the first audio stream, some seconds after the other: mono (channels mixed by FFmpeg's rules), float32 in -1…1,
+    ``request.rate`` Hz.
 
     Sample 0 sounds when the first video frame is shown: sound that starts later is preceded by silence, what comes before
     is cut. A stream that breaks off gives what there is. Raises MediaError where there is no audio, nothing of it can be decoded, or
@@ -35,53 +42,46 @@ def read_audio(path: Path, request: AudioRequest, limits: Limits | None = None) 
         stream = next((s for s in container.streams.audio if s.codec_context is not None), None)
         if stream is None:
             raise MediaError(f"{path}: no audio stream that can be decoded")
-        pieces, began_s = _decode(path, container, stream, request.rate, limits)
         video = next(iter(container.streams.video), None)
         shown_s = float(video.start_time * video.time_base) if video and video.start_time and video.time_base else 0.0
-    sound = np.concatenate(pieces, axis=1, dtype=np.float32, casting="unsafe")[0]
-    sound *= np.float32(1 / _FULL_SCALE)
-    return _shifted(sound, round((began_s - shown_s) * request.rate), began_s - shown_s)
+        cut: int | None = None
+        for piece, began_s in _decoded(path, container, stream, request.rate, limits):
+            if cut is None:
+                cut = _samples_before(began_s - shown_s, request.rate)
+                if cut < 0:
+                    yield np.zeros(-cut, np.float32)
+            kept = piece[max(0, cut) :]
+            cut = max(0, cut - len(piece))
+            yield kept.astype(np.float32) * np.float32(1 / _FULL_SCALE)
 
 
-def _decode(
+def _decoded(
     path: Path, container: InputContainer, stream: AudioStream, rate: int, limits: Limits
-) -> tuple[list[NDArray[np.int32]], float]:
-    """The resampled pieces (1×n, 32 bits), and when the first of them sounds by the container's clock."""
+) -> Iterator[tuple[NDArray[np.int32], float]]:
+    """The resampled pieces (32 bits), and with each of them when the first one sounds by the container's clock."""
     import av
 
     # Integer samples make FFmpeg scale its downmix so that it cannot leave -1…1; floating point ones would not.
     resampler = av.AudioResampler(format="s32", layout="mono", rate=rate, frame_size=_AT_ONCE)
-    most = int(limits.max_duration_s * rate)
-    pieces: list[NDArray[np.int32]] = []
+    most, total = int(limits.max_duration_s * rate), 0
     began_s: float | None = None
-    total = 0
-
-    def keep(frames: list[AudioFrame]) -> None:
-        nonlocal total
-        for frame in frames:
-            pieces.append(frame.to_ndarray().view(np.int32))
-            total += frame.samples
-        if total > most:
-            source.check_duration(path, total / rate, limits)
-
     try:
-        for frame in container.decode(stream):
+        for frame in chain(container.decode(stream), (None,)):
             if began_s is None:
-                began_s = frame.time if frame.pts is not None else 0.0
-            keep(resampler.resample(frame))
-        keep(resampler.resample(None))
+                began_s = frame.time if frame is not None and frame.pts is not None else 0.0
+            for ready in resampler.resample(frame):
+                total += ready.samples
+                if total > most:
+                    source.check_duration(path, total / rate, limits)
+                yield ready.to_ndarray().view(np.int32)[0], began_s or 0.0
     except av.FFmpegError as error:
-        if not pieces:
+        if not total:
             raise MediaError(f"{path}: its audio cannot be decoded ({error.strerror})") from error
-    if not pieces:
+    if not total:
         raise MediaError(f"{path}: its audio stream holds no sound")
-    return pieces, began_s or 0.0
 
 
-def _shifted(sound: NDArray[np.float32], samples: int, seconds: float) -> NDArray[np.float32]:
-    """Silence before ``sound`` (samples > 0), or its beginning cut off. Encoder rounding is left alone."""
-    if abs(seconds) < _WORTH_MOVING_S:
-        return sound
-    if samples > 0:
-        return np.concatenate([np.zeros(samples, np.float32), sound])
-    return sound[-samples:]
+def _samples_before(seconds: float, rate: int) -> int:
+    """How many samples are cut off where the sound begins ``seconds`` after the picture; below 0: silence that precedes it. Encoder
+    rounding is left alone."""
+    return 0 if abs(seconds) < _WORTH_MOVING_S else -round(seconds * rate)

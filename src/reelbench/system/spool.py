@@ -1,7 +1,7 @@
 """A clip's frames and sound, decoded once and laid on the disk for every analyzer that asks for them.
 
     frames-<n>.raw   the images of one size and colour, one after the other, as they stand in memory
-    sound-<rate>.npy mono float32
+    sound-<rate>.raw mono float32
     spool.json       which frames of which file each request gets, and when they are shown
 
 Reading takes one frame at a time into fresh memory: a long clip costs a reader no more memory than a short one, and the page cache
@@ -77,8 +77,8 @@ def write_frames(
     return {**facts, "convert_s": convert_s, "bytes": size}
 
 
-def _write_all(handle: int, image: NDArray[np.uint8]) -> None:
-    left = image.data.cast("B")
+def _write_all(handle: int, values: NDArray[Any]) -> None:
+    left = np.ascontiguousarray(values).data.cast("B")
     while left:
         left = left[os.write(handle, left) :]
 
@@ -118,15 +118,16 @@ def _read_all(handle: int, image: NDArray[np.uint8], offset: int) -> None:
 
 def write_sound(folder: Path, path: Path, rates: Sequence[int], limits: Limits) -> None:
     """The sound of ``path`` at each rate. Raises MediaError where it cannot be decoded, OSError where the disk is full."""
-    from reelbench.media.audio import read_audio
+    from reelbench.media.audio import audio_pieces
 
     for rate in rates:
-        np.save(folder / f"sound-{rate}.npy", read_audio(path, AudioRequest(rate), limits))
+        with (folder / f"sound-{rate}.raw").open("wb", buffering=0) as file:
+            for piece in audio_pieces(path, AudioRequest(rate), limits):
+                _write_all(file.fileno(), piece)
 
 
 def read_sound(folder: Path, rate: int) -> NDArray[np.float32]:
-    sound: NDArray[np.float32] = np.load(folder / f"sound-{rate}.npy")
-    return sound
+    return np.fromfile(folder / f"sound-{rate}.raw", np.float32)
 
 
 def expected_bytes(info: ClipInfo, requests: Sequence[FrameRequest], rates: Sequence[int]) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reelbench.analyzers.acoustics.spectrum import Numbers, Sound, Spectrum, runs
+from reelbench.analyzers.acoustics.spectrum import Numbers, Sound, Spectrum, measured, runs
 
 NOTES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 # Krumhansl & Kessler (1982): how well each step of the scale fits a key.
@@ -22,14 +23,48 @@ _LOW_HZ, _HIGH_HZ = 80.0, 2500.0
 _SLOWEST, _FASTEST, _USUAL = 50.0, 200.0, 115.0
 
 
-def steadiness(spectrum: Spectrum) -> Numbers:
+_FRAMES_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Tones:
+    """What `where` looks at: ``power`` between 80 and 2500 Hz (frames × bins), the level of all of each frame, frames a second."""
+
+    power: Numbers
+    level_db: Numbers
+    per_s: float
+
+    @classmethod
+    def of(cls, sound: Sound, rate: int, size: int, hop: int) -> Tones:
+        power, level_db = measured(sound, rate, size, hop, low_power, level)
+        return cls(power, level_db, rate / hop)
+
+
+def low_power(block: Spectrum) -> Numbers:
+    """Its power between 80 and 2500 Hz, with nothing of the rest held in memory."""
+    return block.power[:, block.band(_LOW_HZ, _HIGH_HZ)].copy()
+
+
+def level(block: Spectrum) -> Numbers:
+    return block.level_db
+
+
+def steadiness(tones: Tones) -> Numbers:
     """The share of each frame's power (80–2500 Hz) in partials that keep their frequency for half a second: the minimum over that time
     of every bin that stands out from its neighbours. Held notes do; a speaking voice glides, noise flickers."""
+    frames = max(3, round(_HELD_S * tones.per_s))
+    count, around = len(tones.power), 2 * frames  # what two filters of so many frames look at
+    found = []
+    for first in range(0, count, _FRAMES_AT_ONCE):
+        last, begin = min(count, first + _FRAMES_AT_ONCE), max(0, first - around)
+        found.append(_held_share(tones.power[begin : last + around], frames)[first - begin : last - begin])
+    return np.concatenate(found)
+
+
+def _held_share(power: Numbers, frames: int) -> Numbers:
     from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
-    power = spectrum.power[:, spectrum.band(_LOW_HZ, _HIGH_HZ)]
     peaks = power >= maximum_filter1d(power, 5, axis=1)
-    frames = max(3, round(_HELD_S * spectrum.per_s))
     widened = maximum_filter1d(np.where(peaks, power, 0), 3, axis=1)
     held = minimum_filter1d(widened, frames, axis=0)
     # A note has begun up to half a second ago, or goes on for so long.
@@ -39,22 +74,22 @@ def steadiness(spectrum: Spectrum) -> Numbers:
 
 
 def where(
-    spectrum: Spectrum, least: float, quiet_db: float = -60.0, speech: Sequence[tuple[float, float]] = ()
+    tones: Tones, least: float, quiet_db: float = -60.0, speech: Sequence[tuple[float, float]] = ()
 ) -> NDArray[np.bool_]:
     """The frames around which notes are held: a steadiness of at least ``least`` on average over five seconds, since drums and a voice
     hide the notes most of the time, but not all. No frame counts for more than 0.2, so that one bell is no music; those in which
     somebody speaks (``speech``, seconds) count for little, so that the pauses tell what goes on behind the voice."""
     from scipy.ndimage import uniform_filter1d
 
-    frames = max(3, round(_AVERAGED_S * spectrum.per_s))
-    loud = (spectrum.level_db > quiet_db).astype(np.float32)
+    frames = max(3, round(_AVERAGED_S * tones.per_s))
+    loud = (tones.level_db > quiet_db).astype(np.float32)
     heard: NDArray[np.bool_] = uniform_filter1d(loud, frames, mode="nearest") > 0.5
-    weights = np.where(spoken(len(loud), spectrum.per_s, speech), _SPOKEN_WEIGHT, 1.0)
-    weighed = uniform_filter1d(np.minimum(steadiness(spectrum), _STEADY_MOST) * weights, frames, mode="nearest")
+    weights = np.where(spoken(len(loud), tones.per_s, speech), _SPOKEN_WEIGHT, 1.0)
+    weighed = uniform_filter1d(np.minimum(steadiness(tones), _STEADY_MOST) * weights, frames, mode="nearest")
     flags: NDArray[np.bool_] = (weighed >= least * uniform_filter1d(weights, frames, mode="nearest")) & heard
     for first, last in runs(~flags):
         # Of the clip's ends half a window is seen only; between two stretches it has hardly stopped.
-        if last - first < len(flags) and (last - first) / spectrum.per_s <= _BRIDGED_S and heard[first:last].all():
+        if last - first < len(flags) and (last - first) / tones.per_s <= _BRIDGED_S and heard[first:last].all():
             flags[first:last] = True
     return flags
 

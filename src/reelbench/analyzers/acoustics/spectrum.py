@@ -1,7 +1,11 @@
-"""Short-time spectra of mono sound, and what is read off them frame by frame."""
+"""Short-time spectra of mono sound, and what is read off them frame by frame.
+
+The spectra of three minutes are many times as large as their sound: `measured` holds those of a few seconds at a time.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +15,8 @@ from numpy.typing import NDArray
 Sound = NDArray[np.float32]
 Numbers = NDArray[np.float32]
 QUIET_DB = -100.0
+_AT_ONCE = 1 << 19
+"""Samples of overlapping windows that are transformed at a time: the arrays for it take some 10 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +31,7 @@ class Spectrum:
     @classmethod
     def of(cls, sound: Sound, rate: int, size: int, hop: int) -> Spectrum:
         """Hann windows; the sound is padded with silence at both ends."""
-        padded = np.pad(sound, (size // 2, size))
-        frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop][: len(sound) // hop + 1]
-        window = np.hanning(size + 1)[:-1].astype(np.float32)
-        power = np.abs(np.fft.rfft(frames * window, axis=1)).astype(np.float32) ** 2
-        power[:, 1:-1] *= 2
-        return cls(power / float((window**2).sum() * size), rate, size, hop)
+        return cls(measured(sound, rate, size, hop, lambda block: block.power)[0], rate, size, hop)
 
     @property
     def per_s(self) -> float:
@@ -69,16 +70,53 @@ class Spectrum:
         flat: Numbers = np.exp(np.log(part).mean(axis=1)) / part.mean(axis=1)
         return flat
 
-    def flux(self, bands: int = 40, low_hz: float = 40.0, high_hz: float | None = None) -> Numbers:
-        """Onset strength: how much louder, in dB, the bands (equal steps of log frequency) are than a frame before; mean over bands."""
+    def sum(self, low_hz: float, high_hz: float) -> Numbers:
+        """The power of each frame in a band."""
+        total: Numbers = self.power[:, self.band(low_hz, min(high_hz, self.rate / 2))].sum(axis=1)
+        return total
+
+    def bands_db(self, bands: int = 40, low_hz: float = 40.0, high_hz: float | None = None) -> Numbers:
+        """The level of each frame in bands of equal steps of log frequency: frames × bands."""
         step = self.rate / self.size
         last = self.power.shape[1] if high_hz is None else max(2, round(high_hz / step))
         edges = np.geomspace(low_hz, last * step, bands + 1)[:-1] / step
         banded = np.add.reduceat(self.power[:, :last], np.unique(edges.astype(int).clip(1, last - 1)), axis=1)
-        rise = np.diff(10 * np.log10(banded + 1e-8), axis=0, prepend=0)
-        rise[0] = 0
-        strength: Numbers = np.maximum(rise, 0).mean(axis=1).astype(np.float32)
-        return strength
+        levels: Numbers = 10 * np.log10(banded + 1e-8)
+        return levels
+
+
+def blocks(sound: Sound, rate: int, size: int, hop: int) -> Iterator[Spectrum]:
+    """The spectrum of ``sound``, a few frames after the other."""
+    window = np.hanning(size + 1)[:-1].astype(np.float32)
+    scale = float((window**2).sum() * size)
+    count, step = len(sound) // hop + 1, max(1, _AT_ONCE // size)
+    for first in range(0, count, step):
+        last = min(first + step, count)
+        start, end = first * hop - size // 2, (last - 1) * hop - size // 2 + size
+        part = np.pad(sound[max(0, start) : end], (max(0, -start), max(0, end - len(sound))))
+        frames = np.lib.stride_tricks.sliding_window_view(part, size)[::hop]
+        power = np.abs(np.fft.rfft(frames * window, axis=1)).astype(np.float32) ** 2
+        power[:, 1:-1] *= 2
+        yield Spectrum(power / scale, rate, size, hop)
+
+
+def measured(
+    sound: Sound, rate: int, size: int, hop: int, *measures: Callable[[Spectrum], NDArray[Any]]
+) -> list[NDArray[Any]]:
+    """Each of ``measures``, which give an array with a row for each frame, over all frames."""
+    found: list[list[NDArray[Any]]] = [[] for _ in measures]
+    for block in blocks(sound, rate, size, hop):
+        for parts, measure in zip(found, measures, strict=True):
+            parts.append(measure(block))
+    return [np.concatenate(parts) for parts in found]
+
+
+def flux(bands_db: Numbers) -> Numbers:
+    """Onset strength: how much louder the bands are than a frame before; mean over the bands (`Spectrum.bands_db`)."""
+    rise = np.diff(bands_db, axis=0, prepend=0)
+    rise[0] = 0
+    strength: Numbers = np.maximum(rise, 0).mean(axis=1).astype(np.float32)
+    return strength
 
 
 def decibels(power: Any) -> Numbers:
