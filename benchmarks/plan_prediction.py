@@ -1,11 +1,13 @@
 """How well `reelbench plan predict` and `plan whatif` predict: against real runs of the system, made for it.
 
     python benchmarks/plan_prediction.py --out reports/plan_prediction
-    python benchmarks/plan_prediction.py --out reports/plan_prediction corpus=system
+    python benchmarks/plan_prediction.py --out reports/plan_prediction_system --plans alone auto --repeats 2 corpus=system
 
 Without SETTINGs four made analyzers, and one that waits for two of them, run on made clips; each frame costs them processor time that
-is known, so that one of them can really be made twice as fast, and the what-if prediction be held against that. With SETTINGs (those
-of 'reelbench system') the system's own analyzers run. Timings are taken from runs of one task at a time. Writes OUT.md and OUT.json.
+is known, so that one of them can really be made twice as fast, and the what-if prediction be held against that. What is known so cannot
+be slowed down by another core: what tasks cost each other shows with SETTINGs (those of 'reelbench system'), when the system's own
+analyzers run. Timings are fitted to the runs of one task at a time and to those of plan 'auto', but never to the run that they predict.
+Writes OUT.md and OUT.json.
 """
 
 from __future__ import annotations
@@ -27,10 +29,11 @@ from reelbench.report.progress import Progress
 from reelbench.system.config import Composed, compose_system
 from reelbench.system.folder import SystemFolder
 from reelbench.system.planning.compare import Comparison, compare
-from reelbench.system.planning.fit import described, timings_of, wall_s
+from reelbench.system.planning.fit import described, timings_of
 from reelbench.system.planning.whatif import what_if
 from reelbench.system.runner import run_system
 from reelbench.system.setup import prepare
+from reelbench.system.tasks import Timings
 
 ROOT = Path(__file__).resolve().parents[1]
 MADE = {"heavy": 6.0, "middle": 3.0, "other": 2.5, "light": 1.0}
@@ -38,21 +41,29 @@ MADE = {"heavy": 6.0, "middle": 3.0, "other": 2.5, "light": 1.0}
 LENGTHS_S = (4, 6, 6, 8, 10, 12)
 FASTER = "heavy"
 PLANS = {"alone": "sequential", "auto": "auto", "original": "original", "faster": "auto"}
+BOTH = "alone and together"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("settings", nargs="*", metavar="SETTING", help="as for 'reelbench system': the real analyzers")
     parser.add_argument("--out", type=Path, required=True, help="OUT.md and OUT.json")
-    parser.add_argument("--repeats", type=int, default=3, help="runs of each plan")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each plan, two or more")
+    parser.add_argument(
+        "--plans", nargs="+", choices=tuple(PLANS), default=list(PLANS), help="'alone' and 'auto' among them"
+    )
     parser.add_argument("--scale", type=float, default=1.0, help="of the made clips' lengths")
-    asked = parser.parse_args()
+    asked = parser.parse_intermixed_args()
+    if asked.repeats < 2 or not {"alone", "auto"} <= set(asked.plans):
+        parser.error("two repeats, and the plans 'alone' and 'auto', are the least: no run is predicted from itself")
     command = shlex.join(["python", "benchmarks/plan_prediction.py", *sys.argv[1:]])
+    sys.path.insert(0, str(ROOT / "tests"))
     with tempfile.TemporaryDirectory() as folder, Progress() as progress:
         runs = [f"runs_dir={folder}/runs", "resume=false"]
         if not asked.settings:
             runs += ["corpus=folder", f"corpus.path={made_clips(Path(folder) / 'clips', asked.scale)}"]
-        found = measure([*asked.settings, *runs], asked.repeats, made=not asked.settings, progress=progress)
+        settings = [*asked.settings, *runs]
+        found = measure(settings, asked.repeats, asked.plans, made=not asked.settings, progress=progress)
     now = environment()
     whole = {"command": command, "machine": described(now["machine"]), "environment": now, **found}
     write_text(asked.out.with_suffix(".json"), json.dumps(whole, indent=1) + "\n")
@@ -60,7 +71,9 @@ def main() -> None:
     print(markdown(whole))
 
 
-def measure(settings: Sequence[str], repeats: int, *, made: bool, progress: Progress) -> dict[str, Any]:
+def measure(
+    settings: Sequence[str], repeats: int, plans: Sequence[str], *, made: bool, progress: Progress
+) -> dict[str, Any]:
     """All runs, in turn so that a drift of the machine meets all alike, and what was predicted of them."""
 
     def composed(kind: str) -> Composed:
@@ -68,39 +81,41 @@ def measure(settings: Sequence[str], repeats: int, *, made: bool, progress: Prog
         base = compose_system(whole)
         return with_made(base, {**MADE, FASTER: MADE[FASTER] / 2} if kind == "faster" else MADE) if made else base
 
-    kinds = [kind for kind in PLANS if made or kind != "faster"]
+    kinds = [kind for kind in PLANS if kind in plans and (made or kind != "faster")]
     runs: dict[str, list[SystemFolder]] = {kind: [] for kind in kinds}
     for _ in range(repeats):
         for kind in kinds:
             runs[kind].append(run_system(composed(kind), "benchmarks/plan_prediction.py", progress))
-    sources = {
-        "busy": timings_of(runs["alone"], "benchmark")[0],
-        "with waiting": timings_of(runs["alone"], "benchmark", wall_s)[0],
-    }
     ready = {kind: prepare(composed(kind), progress) for kind in kinds}
     rows = [
         row(kind, source, compare(ready[kind], timings, folder))
         for kind in kinds
-        if kind != "faster"
+        if kind not in ("faster", "alone")
         for folder in runs[kind]
-        for source, timings in sources.items()
+        for source, timings in sources(runs, folder).items()
     ]
     answers = []
     for before, after in zip(runs["auto"], runs.get("faster", []), strict=False):
-        for source, timings in sources.items():
-            found = what_if(ready["auto"], timings, {FASTER: 2.0})
-            asked, was = compare(ready["faster"], timings, after), compare(ready["auto"], timings, before)
-            answers.append(
-                {
-                    "timings": source, "predicted_s": found.after_s, "real_s": asked.real_s, "quiet_s": asked.quiet_s,
-                    "predicted_gain": found.speedup, "real_gain": was.real_s / asked.real_s,
-                    "quiet_gain": was.quiet_s / asked.quiet_s, "waited_s": asked.waited_s,
-                    "limit_before": found.before_limit, "limit_after": found.after_limit,
-                }
-            )  # fmt: skip
-    together, alone = timings_of(runs["auto"], "benchmark")[0], sources["busy"]
-    slower = {name: together.tasks[name].seconds(10) / timing.seconds(10) for name, timing in alone.tasks.items()}
-    return {"predictions": rows, "what_if": answers, "together_over_alone": slower}
+        timings = sources(runs, before)[BOTH]
+        found = what_if(ready["auto"], timings, {FASTER: 2.0})
+        asked, was = compare(ready["faster"], timings, after), compare(ready["auto"], timings, before)
+        answers.append(
+            {
+                "predicted_s": found.after_s, "real_s": asked.real_s, "quiet_s": asked.quiet_s,
+                "predicted_gain": found.speedup, "real_gain": was.real_s / asked.real_s,
+                "quiet_gain": was.quiet_s / asked.quiet_s, "waited_s": asked.waited_s,
+                "limit_before": found.before_limit, "limit_after": found.after_limit,
+            }
+        )  # fmt: skip
+    beside = timings_of([*runs["alone"], *runs["auto"]], "benchmark")[0].tasks
+    return {"predictions": rows, "what_if": answers, "beside": {name: one.beside for name, one in beside.items()}}
+
+
+def sources(runs: Mapping[str, Sequence[SystemFolder]], without: SystemFolder) -> dict[str, Timings]:
+    """Timings of the runs of one task at a time, and of those with the runs in which all cores work, except the one to be predicted."""
+    together = [run for run in runs["auto"] if run is not without]
+    given = {"alone": runs["alone"]} | ({BOTH: [*runs["alone"], *together]} if together else {})
+    return {name: timings_of(folders, "benchmark")[0] for name, folders in given.items()}
 
 
 def row(kind: str, source: str, found: Comparison) -> dict[str, Any]:
@@ -145,10 +160,10 @@ def made_clips(folder: Path, scale: float) -> Path:
 
 # The report
 
-HEAD = """Each clip is decoded once. Timings are of the runs 'alone' (one task at a time): 'busy' leaves out what tasks waited for cores
-that others used, 'with waiting' has it in (`reelbench plan measure --waiting`). 'Replayed' is the simulation with the seconds that
-the run's tasks really took: what is left of the difference is not the timings'. 'Quiet' is the same without the waiting: what the
-run is reckoned to have taken on a machine of its own. Rows of 'alone' are about the runs that the timings come from."""
+HEAD = """Each clip is decoded once. Timings 'alone' are of the runs of one task at a time; those 'alone and together' also of the
+runs under plan auto, without the run that is predicted: they know how much longer a task takes while other cores work. 'Replayed'
+is the simulation with the seconds that the run's tasks really took: what is left of the difference is not the timings'. 'Quiet' is
+the same without what they waited for cores that others used."""
 
 
 def markdown(whole: Mapping[str, Any]) -> str:
@@ -157,34 +172,22 @@ def markdown(whole: Mapping[str, Any]) -> str:
     lines += headings(["plan", "timings"], right, ["limited by"])
     for one in whole["predictions"]:
         predicted, real = one["predicted_s"], one["real_s"]
-        figures = [
-            predicted,
-            real,
-            predicted / real,
-            one["replayed_s"] / real,
-            predicted / one["quiet_s"],
-            one["waited_s"],
-        ]
+        figures = [predicted, real, predicted / real, one["replayed_s"] / real]
+        figures += [predicted / one["quiet_s"], one["waited_s"]]
         lines.append(line([one["plan"], one["timings"]], figures, [one["limit"]]))
+    for source in dict.fromkeys(one["timings"] for one in whole["predictions"]):
+        errors = [one["predicted_s"] / one["real_s"] - 1 for one in whole["predictions"] if one["timings"] == source]
+        lines += ["", f"Timings {source}: {min(errors):+.1%} to {max(errors):+.1%} off."]
     if whole["what_if"]:
         lines += ["", f"`reelbench plan whatif {FASTER}=2x plan=auto`, and the run in which it really was so:", ""]
-        right = [
-            "predicted s",
-            "run s",
-            "predicted / run",
-            "predicted / quiet",
-            "gain predicted",
-            "gain real",
-            "gain quiet",
-        ]
-        lines += headings(["timings"], right, ["limited by, before, after"])
+        right = ["predicted s", "run s", "predicted / run", "gain predicted", "gain real", "gain quiet"]
+        lines += headings([], right, ["limited by, before, after"])
         for one in whole["what_if"]:
             predicted, real = one["predicted_s"], one["real_s"]
-            figures = [predicted, real, predicted / real, predicted / one["quiet_s"]]
-            figures += [one["predicted_gain"], one["real_gain"], one["quiet_gain"]]
-            lines.append(line([one["timings"]], figures, [f"{one['limit_before']}, {one['limit_after']}"]))
-    ratios = ", ".join(f"{name} {ratio:.2f}" for name, ratio in whole["together_over_alone"].items())
-    lines += ["", f"How much longer 10 s of video take under plan auto than alone, waiting left out: {ratios}.", ""]
+            figures = [predicted, real, predicted / real, one["predicted_gain"], one["real_gain"], one["quiet_gain"]]
+            lines.append(line([], figures, [f"{one['limit_before']}, {one['limit_after']}"]))
+    known = [f"{name} {ratio:.2f}" for name, ratio in whole["beside"].items() if ratio is not None]
+    lines += ["", f"How many times as long a task takes while the other cores work: {', '.join(known)}.", ""]
     return "\n".join(lines)
 
 
@@ -198,5 +201,4 @@ def line(left: Sequence[str], figures: Sequence[float], last: Sequence[str]) -> 
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT / "tests"))
     main()

@@ -18,9 +18,9 @@ from reelbench.results import AnalyzerResult, Event
 
 class Actor:
     """``faults``: clip → 'raise', 'segfault', 'hang', 'eat', 'schema', 'other clip' or 'killed'; with ``once`` a fault happens only
-    until that file exists. ``size`` 0 asks for no frames, ``rate`` 0 for no sound."""
+    until that file exists. ``size`` 0 asks for no frames, ``rate`` 0 for no sound; ``tells_cores``: on how
+    many it was loaded, and runs."""
 
-    weights: tuple[str, ...] = ()
     step = 1
 
     def __init__(
@@ -35,11 +35,15 @@ class Actor:
         reason: str = "",
         load_fault: bool = False,
         sleep_s: float = 0.0,
+        tells_cores: bool = False,
+        weights: Sequence[str] = (),
     ) -> None:
         frames = FrameRequest(Sampling(every=2), size=(size, size), colour="gray") if size else None
         self.needs = Needs(frames, AudioRequest(rate) if rate else None, tuple(waits_for), tuple(likes))
         self._name, self._faults, self._once = called, dict(faults or {}), once
         self._reason, self._load_fault, self._sleep_s = reason, load_fault, sleep_s
+        self._tells_cores, self._loaded_on = tells_cores, 0
+        self.weights = tuple(weights)
 
     def available(self) -> Availability:
         return Availability(not self._reason, self._reason, "pip install it" if self._reason else "")
@@ -50,6 +54,7 @@ class Actor:
     def load(self, store: WeightsSource) -> None:
         if self._load_fault:
             raise ValueError("cannot be loaded")
+        self._loaded_on = len(os.sched_getaffinity(0))
 
     def analyze(self, material: Material) -> Any:
         fault = self._faults.get(material.clip, "")
@@ -63,7 +68,8 @@ class Actor:
         levels = [(frame.pts_s, float(frame.image.mean()) / 255) for frame in material.frames]
         heard = 0.0 if material.audio is None else float(abs(material.audio).mean())
         given = {name: len(result.events) for name, result in sorted(material.upstream.items())}
-        whole = Event(start_s=0.0, end_s=1.0, label="clip", score=heard, attributes={"upstream": given})
+        cores = {"loaded_on": self._loaded_on, "runs_on": len(os.sched_getaffinity(0))} if self._tells_cores else {}
+        whole = Event(start_s=0.0, end_s=1.0, label="clip", score=heard, attributes={"upstream": given, **cores})
         seen = [Event(start_s=at, end_s=at, label="seen", score=level) for at, level in levels]
         return AnalyzerResult(
             analyzer=self._name,

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
+import yaml
+
 from reelbench.bench.live import Silent
+from reelbench.models.catalog import Catalog
+from reelbench.models.leases import alone
+from reelbench.models.store import ModelStore
 from reelbench.system.folder import SystemFolder
 from reelbench.system.runner import run_system
 
@@ -103,3 +110,43 @@ def test_what_is_killed_given_up_unavailable_or_corrupt_leaves_the_rest_alone(
     # Not for this machine, and not a video.
     assert record.analyzers["judge"].status == "unavailable" and record.analyzers["judge"].mend == "pip install it"
     assert {clip.name: clip.status for clip in record.clips}["bad.mp4"] == "refused"
+
+
+class Pruner(Silent):
+    """Somebody who tries to remove ``path`` whenever a task is started, as `reelbench disk` does: only when nobody uses it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.tries: list[bool] = []
+
+    def update(self, clip: str, phase: str, done: int, total: int, seconds_left: float | None) -> None:
+        with alone(self.path) as free:
+            self.tries.append(free)
+            if free:
+                self.path.unlink()
+
+
+def test_weights_cannot_be_removed_while_a_run_uses_them(
+    clips: Path, tmp_path: Path, undisturbed: SystemFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = store_with(tmp_path, "net/eye.bin", b"weights")
+    monkeypatch.setattr("reelbench.system.setup.ModelStore", lambda: store)
+    pruner = Pruner(store.path("net/eye.bin"))
+    actors = {"eye": {"weights": ["net/eye.bin"]}}
+    folder = run_system(composed(clips, tmp_path / "runs", actors=actors), "test", pruner)
+    assert len(pruner.tries) >= 9 and not any(pruner.tries)
+    assert outcome(folder) == outcome(undisturbed)
+    with alone(pruner.path) as free:
+        assert free, "the lease outlived the run"
+
+
+def store_with(folder: Path, name: str, content: bytes) -> ModelStore:
+    """A model store that has one file, and a catalog of just that."""
+    source = {"https": "http://127.0.0.1:9/none"}
+    entry = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(), "sources": [source]}
+    family = {"title": "A net", "licence": "MIT", "class": "refetchable", "artifacts": {name: entry}}
+    (folder / "conf" / "weights").mkdir(parents=True)
+    (folder / "conf" / "weights" / "net.yaml").write_text(yaml.safe_dump(family))
+    (folder / "store" / name).parent.mkdir(parents=True)
+    (folder / "store" / name).write_bytes(content)
+    return ModelStore(folder / "store", Catalog.load(folder / "conf"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from io import StringIO
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from reelbench.bench.live import Silent
+from reelbench.bench.records import ClipRecord
 from reelbench.cli import cli
 from reelbench.errors import ConfigError, InputError, ReelBenchError
 from reelbench.report.plan_terminal import print_comparison, print_what_if
@@ -21,7 +23,7 @@ from reelbench.report.wording import number
 from reelbench.system.folder import SystemFolder
 from reelbench.system.planning.compare import compare
 from reelbench.system.planning.fit import busy_s, line, timings_of
-from reelbench.system.planning.measure import find_run, write_timings
+from reelbench.system.planning.measure import compose_measuring, find_run, write_timings
 from reelbench.system.planning.predict import predict, setting_of
 from reelbench.system.planning.whatif import split_factors, what_if
 from reelbench.system.records import AnalyzerRecord, Span, SystemRecord
@@ -54,7 +56,7 @@ def measured(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Measured:
     plain = composed(clips, runs, plan="sequential", actors=SLOW)
     plain = replace(plain, plan=plain.plan.model_copy(update={"decode": "once"}))
     run = run_system(plain, "test", Silent())
-    timings, _ = write_timings([run], runs / "system" / "timings.json", "test")
+    timings, _ = write_timings([run], runs / "system" / "timings.json", "test", waiting=False)
     faster = composed(clips, runs, actors=FASTER)
     slow = prepare(composed(clips, runs, actors=SLOW), Silent())
     return Measured(timings, run, slow, run_system(faster, "test", Silent()), prepare(faster, Silent()))
@@ -67,6 +69,7 @@ def test_timings_say_what_each_task_took_and_where(measured: Measured) -> None:
     length = sum(clip.duration_s or 0.0 for clip in measured.run.record.clips)
     assert tasks["eye"].seen == len(spans) == 3
     assert tasks["eye"].per_video_s == pytest.approx(sum(map(busy_s, spans)) / length)
+    assert tasks["eye"].beside is None  # nothing ran beside it
     assert tasks["eye"].pss_bytes > 1e6 and tasks["eye"].load_s > 0 and tasks["eye"].variant == "plain"
     kept = json.loads((measured.run.path / "environment.json").read_text())
     assert measured.timings.fingerprint == kept["fingerprint"] and "cores" in measured.timings.machine
@@ -132,6 +135,17 @@ def test_timings_of_another_machine_and_what_was_never_measured_are_said(measure
         what_if(measured.slow, measured.timings, {"color": 2.0})
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one core")
+def test_it_is_measured_alone_and_with_all_cores_at_work_where_there_are_several() -> None:
+    def plans(*words: str) -> list[tuple[str, str]]:
+        found = compose_measuring(["system.analyzers=[color_analysis]", *words])
+        return [(one.plan.name, one.plan.decode) for one in found]
+
+    assert plans() == [("sequential", "once"), ("auto", "once")]
+    assert plans("plan.cores=1") == [("sequential", "once")]
+    assert plans("plan=original") == [("original", "each")]
+
+
 def test_measuring_again_keeps_the_others_only_where_it_is_told_to(measured: Measured, tmp_path: Path) -> None:
     target = tmp_path / "timings.json"
     other = measured.timings.model_copy(update={"tasks": {"another": measured.timings.tasks["eye"]}})
@@ -154,10 +168,43 @@ def test_a_line_is_found_and_never_below_zero() -> None:
     assert line([10, 10.1], [2, 2]) == (0.0, pytest.approx(4 / 20.1))
 
 
-def test_waiting_for_a_core_does_not_count_but_work_does() -> None:
+def test_waiting_for_a_core_counts_unless_it_is_left_out_and_work_always_does(tmp_path: Path) -> None:
+    folder = run_of(tmp_path / "one", 4.0, 0)
+    folder.spans = [span("x", "c", 4.0, cpu=1.0, waited=2.5)]
+    for counted, seconds in ((True, 4.0), (False, 1.5)):
+        timings, _ = write_timings([folder], tmp_path / "timings.json", "test", waiting=counted)
+        assert timings.tasks["x"].seconds(10.0) == pytest.approx(seconds)
     assert busy_s(span("x", "c", 4.0, cpu=1.0, waited=2.5)) == pytest.approx(1.5)
     assert busy_s(span("x", "c", 4.0, cpu=3.0, waited=6.0)) == pytest.approx(3.0)
     assert busy_s(span("x", "c", 4.0, cpu=9.0, waited=0.0)) == pytest.approx(4.0)
+
+
+def test_what_tasks_cost_each_other_is_told_from_what_they_cost_alone(tmp_path: Path) -> None:
+    """x takes 0.2 s a second of video alone and half as long again beside y, which takes no longer."""
+    both = [("x", "c", 0.0, 3.0, 0), ("y", "c", 0.0, 3.0, 1), ("x", "d", 3.0, 9.0, 0), ("y", "d", 3.0, 9.0, 1)]
+    alone = [("x", "c", 0.0, 2.0, 0), ("y", "c", 2.0, 5.0, 0), ("x", "d", 5.0, 9.0, 0), ("y", "d", 9.0, 15.0, 0)]
+    folders = [run_with(tmp_path / name, spans) for name, spans in (("alone", alone), ("both", both))]
+    timings, fits = timings_of(folders, "test")
+    x, y = timings.tasks["x"], timings.tasks["y"]
+    assert (x.per_video_s, x.beside) == (pytest.approx(0.2), pytest.approx(1.5))
+    assert (y.per_video_s, y.beside) == (pytest.approx(0.3), 1.0) and fits[0].error == pytest.approx(0)
+    # Beside others for half of its time only: it is slowed down for that half.
+    half = [("x", "c", 0.0, 2.5, 0), ("y", "c", 1.25, 4.25, 1)]
+    more, _ = timings_of([folders[0], run_with(tmp_path / "half", half)], "test")
+    assert more.tasks["x"].beside == pytest.approx(1.5)
+    assert timings_of([folders[1]], "test")[0].tasks["x"].beside is None
+
+
+def run_with(path: Path, spans: Sequence[tuple[str, str, float, float, int]]) -> SystemFolder:
+    """``spans``: name, clip (c: 10 s, d: 20 s), start, end, core."""
+    folder = run_of(path, 1.0, 0)
+    folder.record.cores = (0, 1)
+    folder.record.clips = [ClipRecord(name=name, duration_s=length) for name, length in (("c", 10.0), ("d", 20.0))]
+    folder.spans = [
+        Span(session=0, kind="task", name=n, clip=c, status="done", start_s=a, end_s=b, cores=(core,))
+        for n, c, a, b, core in spans
+    ]
+    return folder
 
 
 def test_an_outlier_among_repeats_does_not_move_the_timing(tmp_path: Path) -> None:

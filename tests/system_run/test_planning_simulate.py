@@ -74,6 +74,7 @@ def systems(draw: st.DrawFn, *, only_cores: bool = False) -> Setting:
     parts = {
         name: Timing(
             fixed_s=draw(COSTS), per_video_s=draw(COSTS), pss_bytes=draw(st.integers(0, 9)),
+            beside=None if only_cores else draw(st.none() | st.floats(1, 5)),
             load_s=0.0 if only_cores else draw(COSTS),
         )
         for name in (*names, *BUILT_IN)
@@ -190,6 +191,27 @@ def test_the_bound_of_an_analyzer_counts_no_more_after_it_than_must_follow_any_o
 
 
 CHAIN: tuple[tuple[str, tuple[str, ...]], ...] = (("slow", ()), ("end", ("slow",)))
+
+
+def test_tasks_are_slowed_down_while_other_cores_work_and_only_then() -> None:
+    tasks = [Task("c", "long", 10.0), Task("c", "short", 10.0)]
+    costs = {"long": Timing(per_video_s=1.0, beside=1.5), "short": Timing(per_video_s=0.3, beside=1.2)}
+    setting = Setting(tasks, Timings(tasks=costs), Machine((0, 1), 1000))
+    ends = {span.name: span.end_s for span in simulate(setting, LongestFirst()).work}
+    # 3.6 s beside each other, in which 'long' does 2.4 s of its 10; then it is alone.
+    assert ends == pytest.approx({"short": 3.6, "long": 3.6 + 7.6})
+    assert simulate(setting, OneByOne()).makespan_s == pytest.approx(13.0)
+    known = Setting(tasks, setting.timings, setting.machine, seconds={task.key: 5.0 for task in tasks})
+    assert simulate(known, LongestFirst()).makespan_s == pytest.approx(5.0)
+
+
+def test_two_at_once_bring_nothing_where_they_halve_each_other() -> None:
+    """The bound counts the slow-down: no plan gets two cores' work out of what is worth one."""
+    even = system({"one": 2.0, "two": 2.0}, clips=2, cores=2)
+    halved = {name: timing.model_copy(update={"beside": 2.0}) for name, timing in even.timings.tasks.items()}
+    setting = Setting(even.tasks, Timings(tasks=halved), even.machine)
+    assert simulate(setting, LongestFirst()).makespan_s == pytest.approx(8.0)
+    assert bounds_of(setting).lower_s == pytest.approx(8.0) and bounds_of(even).lower_s == pytest.approx(4.0)
 
 
 def test_a_worker_waits_for_the_core_that_it_was_started_on() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from reelbench.bench.records import ClipRecord
 from reelbench.report.system_data import gantt, held_up
 from reelbench.report.system_page import write_system_page
-from reelbench.report.system_progress import SystemProgress
 from reelbench.report.system_terminal import reasons, system_table
 from reelbench.system.costs import add_costs, critical_path
 from reelbench.system.folder import SystemFolder
@@ -117,12 +115,3 @@ def test_one_by_one_and_stages_hold_back_what_must_wait() -> None:
     assert stages.next([b, c], [a], Resources((1,))) == b
     assert stages.next([c], [a], Resources((1,))) is None
     assert stages.next([c, b], [], Resources((0, 1))) == b
-
-
-def test_progress_says_now_and_then_how_far_each_analyzer_is() -> None:
-    written = StringIO()
-    with SystemProgress(written, tell_every_s=0.0) as progress:
-        progress.start(4)
-        progress.update("a", "eye", 0, 4, None)
-        progress.update("b", "eye", 1, 4, 65.0)
-    assert "begun so far: eye 2" in written.getvalue() and "about 1 min 05 s left" in written.getvalue()

@@ -43,7 +43,7 @@ def command() -> None:
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Runs to make; the median of each clip counts.",
+    help="Runs of each kind to make; the median of each clip counts.",
 )
 @click.option(
     "--out",
@@ -52,9 +52,10 @@ def command() -> None:
 )
 @click.option("--keep", is_flag=True, help="Leave timings of other analyzers that the file has in it.")
 @click.option(
-    "--waiting",
-    is_flag=True,
-    help="Count also what tasks waited for cores that others used: for a machine that is always busy.",
+    "--waiting/--no-waiting",
+    default=True,
+    show_default=True,
+    help="Count what tasks waited for cores that others used; not so for a machine that had other things to do than usual.",
 )
 @_config_dir
 @_json
@@ -70,8 +71,8 @@ def measure(
 ) -> int:
     """Write the timings that plans go by, with the fingerprint of this machine.
 
-    Without --run the system is run once, one task at a time and each clip decoded once (plan=sequential plan.decode=once), unless
-    you name a plan. Seconds count while a task has its core; what it waited because others used it is left out.
+    Without --run the system is run twice, each clip decoded once: one task at a time (plan=sequential), then with all cores at work
+    (plan=auto), which together say how much slower tasks make each other. With a plan that you name it is run once.
 
     \b
         reelbench plan measure corpus=system
@@ -88,9 +89,9 @@ def measure(
     command_line = shlex.join(["reelbench", *sys.argv[1:]])
     with Progress() as progress:
         composed = compose_measuring([*settings, *search_path(config_dir)])
-        folders = [find_run(composed.runs_dir, run) for run in runs]
+        folders = [find_run(composed[0].runs_dir, run) for run in runs]
         folders = folders or make_runs(composed, repeats, command_line, progress)
-    target = out or timings_path(composed)
+    target = out or timings_path(composed[0])
     timings, fits = write_timings(folders, target, command_line, keep=keep, waiting=waiting)
     missing = sorted({name for folder in folders for name in folder.record.analyzers} - set(timings.tasks))
     if as_json:

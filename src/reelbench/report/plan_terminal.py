@@ -34,12 +34,12 @@ def print_timings(
     ``missing`` are the analyzers of which nothing was done."""
     target = to or console()
     errors = {fit.name: f"{percent(fit.error)} of {fit.clips}" for fit in fits}
-    table = _table("analyzer", "variant", fixed="fixed s", slope="s per\nvideo s", cpu="CPU s per\nvideo s", load="load s",
+    table = _table("analyzer", "variant", fixed="fixed s", slope="s per\nvideo s", cpu="CPU s per\nvideo s", beside="beside\nothers ×", load="load s",
                    pss="PSS\nMB", seen="seen", error="off by, clips")  # fmt: skip
     for name, timing in timings.tasks.items():
         _row(
             table, name, timing.variant or NONE, number(timing.fixed_s), number(timing.per_video_s),
-            number(timing.cpu_per_video_s), number(timing.load_s), megabytes(timing.pss_bytes), str(timing.seen),
+            number(timing.cpu_per_video_s), number(timing.beside), number(timing.load_s), megabytes(timing.pss_bytes), str(timing.seen),
             errors.get(name, NONE),
         )  # fmt: skip
     target.print(table)
@@ -127,7 +127,7 @@ def print_comparison(comparison: Comparison, to: Console | None = None) -> None:
         f"with the seconds that its tasks really took the same plan is predicted to take {number(c.replayed_s)} s:"
         f" {_signed(c.replay_error)}",
         f"its tasks waited {number(c.waited_s)} s for cores that others used; without that it is reckoned to have taken"
-        f" {number(c.quiet_s)} s: predicted {_signed(c.quiet_error)}",
+        f" {number(c.quiet_s)} s",
         f"cores held {percent(c.prediction.utilisation)} predicted, {percent(c.real_utilisation)} in the run",
         limit_line(c.prediction.limit, c.prediction.largest.name if c.prediction.largest else ""),
         *_notes(c.notes),

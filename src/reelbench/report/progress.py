@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self, TextIO
 from reelbench.report.wording import duration, plain
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
@@ -38,6 +38,7 @@ class Progress:
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._total = 0
+        self._beneath: RenderableType | None = None
 
     def stage(self, text: str) -> None:
         """A new part of the work ('fetching weights', 'measuring baseline'): one line."""
@@ -59,12 +60,12 @@ class Progress:
         total = total if total is not None else self._total
         if self._console is None:
             self._once(
-                clip, f"[{min(done + 1, total) if total else done + 1}/{total or '?'}] {clip}{_left(seconds_left)}"
+                clip, f"[{min(done + 1, total) if total else done + 1}/{total or '?'}] {clip}{time_left(seconds_left)}"
             )
             return
         if self._bar is None:
             self._begin_bar(clip, total)
-        self._draw(f"{phase:<8} {_shortened(clip)}", done, total, f"{done}/{total}{_left(seconds_left)}")
+        self._draw(f"{phase:<8} {_shortened(clip)}", done, total, f"{done}/{total}{time_left(seconds_left)}")
 
     def bytes(self, what: str, done: int, total: int | None = None) -> None:
         """``done`` of ``total`` bytes of a download or a rendering are there. The callback of the model store and the corpora."""
@@ -116,15 +117,25 @@ class Progress:
             self._line(line)
 
     def _begin_bar(self, text: str, total: int) -> None:
+        from collections.abc import Iterable
+
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Bar
+
+        told = self
+
+        class WithMore(Bar):
+            def get_renderables(self) -> Iterable[RenderableType]:
+                yield self.make_tasks_table(self.tasks)
+                if told._beneath is not None:
+                    yield told._beneath
 
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=_BAR_WIDTH),
             TextColumn("{task.fields[figures]}", markup=False),
         )
-        self._bar = Bar(*columns, console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
+        self._bar = WithMore(*columns, console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
         self._task = self._bar.add_task(plain(text), total=total or None, figures="")
         self._bar.start()
         self._drawn = float("-inf")
@@ -140,7 +151,7 @@ class Progress:
     def _end_bar(self) -> None:
         if self._bar is not None:
             self._bar.stop()
-            self._bar = self._task = None
+            self._bar = self._task = self._beneath = None
 
 
 def _terminal(stream: TextIO) -> Console | None:
@@ -153,7 +164,8 @@ def _terminal(stream: TextIO) -> Console | None:
     return None if found.is_dumb_terminal else found
 
 
-def _left(seconds: float | None) -> str:
+def time_left(seconds: float | None) -> str:
+    """', about 40 s left'; nothing where nobody knows."""
     return "" if seconds is None else f", about {duration(seconds)} left"
 
 

@@ -35,7 +35,7 @@ class Crew:
         self.hands: list[Hand] = []
         self.peaks = Peaks()
         self.machine = machine
-        self.homes: dict[str, int] = {}
+        self.homes: dict[str, tuple[int, ...]] = {}
         self._jobs, self._times, self._copies = jobs, times, copies
         self._prepared: set[str] = set()
         self._weighed = 0.0
@@ -53,23 +53,30 @@ class Crew:
         return tuple(core for core in self.machine.cores if core not in taken)
 
     def settle_homes(self, tasks: Iterable[Task], timings: Timings) -> None:
-        """The core on which each worker is started: the work of each core about the same (longest processing time first)."""
+        """The cores on which each worker is started, as many as its tasks want: the work of each core about the same (longest
+        processing time first)."""
         cost: dict[str, float] = {}
+        wants: dict[str, int] = {}
         for task in tasks:
             cost[task.name] = cost.get(task.name, 0.0) + expected_s(task, timings)
+            wants[task.name] = self._count(task)
         loads = dict.fromkeys(self.machine.cores, 0.0)
         for name, seconds in sorted(cost.items(), key=lambda item: -item[1]):
-            core = min(loads, key=lambda core: loads[core])
-            self.homes[name] = core
-            loads[core] += seconds
+            home = sorted(loads, key=lambda core: loads[core])[: wants[name]]
+            self.homes[name] = tuple(sorted(home))
+            for core in home:
+                loads[core] += seconds / len(home)
 
     def cores_for(self, task: Task, free: tuple[int, ...]) -> tuple[int, ...]:
         """So many of the free ones as it wants, or as there are at all; nothing where too few are free."""
-        count = min(task.cores, len(self.machine.cores))
+        count = self._count(task)
         if len(free) < count:
             return ()
-        home = self.homes.get(task.name)
-        return tuple(sorted(free, key=lambda core: (core != home, core))[:count])
+        home = self.homes.get(task.name, ())
+        return tuple(sorted(sorted(free, key=lambda core: (core not in home, core))[:count]))
+
+    def _count(self, task: Task) -> int:
+        return min(task.cores, len(self.machine.cores))
 
     def idle_for(self, task: Task, free: tuple[int, ...]) -> Hand | None:
         """A worker that could take the task now, rather one that is at home on a free core."""

@@ -12,6 +12,7 @@ from typing import Any
 from reelbench.bench.live import Progress
 from reelbench.results import AnalyzerResult
 from reelbench.system.folder import SystemFolder
+from reelbench.system.pace import Pace
 from reelbench.system.pool import Hand
 from reelbench.system.records import Session, Span, Status
 from reelbench.system.tasks import BUILT_IN, DECODE, SOUND, Key, Task
@@ -33,6 +34,7 @@ class Ledger:
         progress: Progress,
         settled: Callable[[str], None],
         give_up_after: int,
+        pace: Pace,
     ) -> None:
         self.open = {task.key: task for task in tasks if task.key not in states}
         self.states = dict(states)
@@ -41,7 +43,7 @@ class Ledger:
         self.broken: dict[str, str] = {}
         self.spools: dict[str, Path] = {}
         self.folder, self.session, self.progress = folder, session, progress
-        self._settled, self._give_up_after = settled, give_up_after
+        self._settled, self._give_up_after, self.pace = settled, give_up_after, pace
         self._row: Counter[str] = Counter()
         self._began = monotonic()
         self._number = len(folder.record.sessions) - 1
@@ -55,6 +57,8 @@ class Ledger:
         self.folder.add(span, result)
         self.states[task.key] = status
         self.open.pop(task.key, None)
+        if span.kind == "task":
+            self.pace.ended(task, span.end_s - span.start_s)
         if status != "done":
             self.progress.message(f"{task.clip}: {task.name}: {status.replace('_', ' ')}: {reason}")
         if task.name not in BUILT_IN and span.kind != "verdict":
@@ -123,24 +127,6 @@ class Ledger:
             pss_bytes=hand.pss or None,
             sample=sample,
         )
-
-    def left_s(self, cores: int) -> float | None:
-        """Seconds that are left: what is open, at the speed at which the rest of this session went; None before that is known."""
-        done = [span for span in self.folder.spans if span.session == self._number and span.kind == "task"]
-        lengths = {task.clip: task.video_s for task in self.open.values()}
-        lengths |= {clip.name: clip.duration_s or 0.0 for clip in self.folder.record.clips}
-        if len(done) < cores:
-            return None
-        speeds: dict[str, list[float]] = {}
-        for span in done:
-            if lengths.get(span.clip):
-                speeds.setdefault(span.name, []).append((span.end_s - span.start_s) / lengths[span.clip])
-        mean = sum(span.end_s - span.start_s for span in done) / len(done)
-        left = 0.0
-        for task in self.open.values():
-            known = speeds.get(task.name)
-            left += sum(known) / len(known) * task.video_s if known else mean
-        return left / cores
 
 
 def reads(task: Task) -> bool:

@@ -1,4 +1,4 @@
-"""The worker processes of a system run: one for each analyzer, kept between clips, each at home on one core."""
+"""The worker processes of a system run: one for each analyzer, kept between clips, each at home on the cores that it is given."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ not kept, for its memory."""
 class Hand:
     """One worker process of ``name`` and what it does at the moment.
 
-    It is started under the affinity of one core, ``home``, so that every library in it makes one thread, and stays there: threads of
-    some libraries go back to where they were made (OpenVINO's do, unseen, whenever they infer), and then two tasks share a core while
-    another is idle. Only decoding, which has none of these, goes to any core.
+    It is started under the affinity of its cores (mostly one), ``home``, so that every library in it makes a thread for each, and stays
+    there: threads of some libraries go back to where they were made (OpenVINO's do, unseen, whenever they infer), and then two tasks
+    share a core while another is idle. Only decoding, which has none of these, goes to any core.
     """
 
     name: str
@@ -78,7 +78,7 @@ class Hand:
 
     @property
     def rooted(self) -> bool:
-        """Whether it works on its home core only."""
+        """Whether it works on its home cores only."""
         return self.name not in BUILT_IN
 
     def look(self) -> int:

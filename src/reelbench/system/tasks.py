@@ -60,8 +60,9 @@ class Machine:
 
 class Timing(BaseModel):
     """What a task takes on one core: ``fixed_s`` for a clip of any length, ``per_video_s`` for each second of it, in seconds of wall
-    time while it has its core; ``cpu_per_video_s`` is the processor time of the same. ``load_s`` starts and loads its worker once,
-    ``pss_bytes`` is what that holds. ``seen``: how many tasks this was measured on."""
+    time; ``cpu_per_video_s`` is the processor time of the same. ``beside``: how many times as long it takes
+    while all other cores work; where nobody measured that (None), the seconds are those of whatever else ran. ``load_s`` starts and
+    loads its worker once, ``pss_bytes`` is what that holds. ``seen``: how many tasks this was measured on."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -69,6 +70,7 @@ class Timing(BaseModel):
     fixed_s: float = Field(default=0.0, ge=0)
     per_video_s: float = Field(ge=0)
     cpu_per_video_s: float = Field(default=0.0, ge=0)
+    beside: float | None = Field(default=None, ge=1)
     load_s: float = Field(default=0.0, ge=0)
     pss_bytes: int = Field(default=0, ge=0)
     seen: int = Field(default=0, ge=0)
@@ -80,12 +82,12 @@ class Timing(BaseModel):
 class Timings(BaseModel):
     """Timings by the name of the task, and the machine that they were measured on (its fingerprint and a word for people).
 
-    History of the version: 1 first version.
+    History of the version: 1 first version; 2 ``beside``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    version: int = Field(default=1, ge=1, le=1)
+    version: int = Field(default=2, ge=1, le=2)
     fingerprint: str = ""
     machine: str = ""
     created: str = ""

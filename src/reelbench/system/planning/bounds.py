@@ -14,8 +14,9 @@ CORES = "the cores"
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Seconds. ``cores_s``: all work shared out evenly; ``path_s``: the longest chain of tasks that wait for each other;
-    ``worker_s``, by name: what must come before any task of an analyzer, all of its tasks one after the other, what must come after."""
+    """Seconds. ``cores_s``: all work shared out evenly, as slow as it is beside others; ``path_s``: the longest chain of tasks that
+    wait for each other; ``worker_s``, by name: what must come before any task of an analyzer, all of its tasks one after the other,
+    what must come after."""
 
     cores_s: float
     path_s: float
@@ -43,7 +44,13 @@ def bounds_of(setting: Setting) -> Bounds:
         alone = sum(takes[key] for key in own) / setting.copies.get(name, 1)
         worker_s[name] = min(before[key] for key in own) + alone + min(after[key] for key in own)
     path_s = max((before[key] + seconds + after[key] for key, seconds in takes.items()), default=0.0)
-    return Bounds(sum(takes.values()) / len(setting.machine.cores), path_s, worker_s)
+    return Bounds(sum(_held_s(setting, task) for task in tasks), path_s, worker_s)
+
+
+def _held_s(setting: Setting, task: Task) -> float:
+    """What a task adds to any schedule: its share of the cores while all work, or all of them for itself where it is faster so."""
+    cores = len(setting.machine.cores)
+    return setting.takes(task) * min(setting.beside(task), cores) / cores
 
 
 def _longest_ways(tasks: Sequence[Task], takes: Mapping[Key, float]) -> tuple[dict[Key, float], dict[Key, float]]:

@@ -35,7 +35,7 @@ class Comparison(Figures):
     """``error`` is predicted / real − 1. ``replayed_s`` is the makespan of the same plan when each task takes what it
     took in the run: it differs from ``predicted_s`` by the timings, and from ``real_s`` by what the simulation leaves out.
     ``waited_s``: for how long the tasks of the run waited for cores that others used; ``quiet_s``: the run replayed without
-    that waiting, and ``quiet_error`` how far the prediction is from it."""
+    that waiting."""
 
     run: str
     prediction: Prediction
@@ -48,7 +48,6 @@ class Comparison(Figures):
     real_load_s: float
     waited_s: float
     quiet_s: float
-    quiet_error: float
     parts: list[PartError]
     notes: list[str] = Field(default_factory=list)
 
@@ -84,23 +83,21 @@ def compare(ready: Prepared, timings: Timings, folder: SystemFolder) -> Comparis
         real_load_s=folder.record.totals.load_wall_s,
         waited_s=sum(took.values()) - sum(busy.values()),
         quiet_s=quiet.makespan_s,
-        quiet_error=prediction.makespan_s / quiet.makespan_s - 1 if quiet.makespan_s else 0.0,
-        parts=_parts(setting, took, folder.spans),
+        parts=_parts(prediction, setting, took, folder.spans),
         notes=[*prediction.notes, *_differences(ready, whole, folder, done)],
     )
 
 
-def _parts(setting: Setting, took: Mapping[Key, float], spans: list[Span]) -> list[PartError]:
+def _parts(prediction: Prediction, setting: Setting, took: Mapping[Key, float], spans: list[Span]) -> list[PartError]:
     path = critical_path(spans, setting.tasks)
-    names = list(dict.fromkeys(task.name for task in setting.tasks))
     found = [
         PartError(
-            name=name,
-            predicted_s=sum(setting.takes(task) for task in setting.tasks if task.name == name),
-            real_s=sum(seconds for key, seconds in took.items() if key[1] == name),
-            real_path_s=sum(link.span.end_s - link.span.start_s for link in path if link.span.name == name),
+            name=part.name,
+            predicted_s=part.seconds,
+            real_s=sum(seconds for key, seconds in took.items() if key[1] == part.name),
+            real_path_s=sum(link.span.end_s - link.span.start_s for link in path if link.span.name == part.name),
         )
-        for name in names
+        for part in prediction.parts
     ]
     return sorted(found, key=lambda part: -part.real_s)
 

@@ -1,4 +1,5 @@
-"""Timings from what system runs took: for each analyzer, seconds = fixed_s + per_video_s × length of the clip."""
+"""Timings from what system runs took: for each analyzer, seconds = fixed_s + per_video_s × length of the clip, and how many times as
+long that takes beside others."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from typing import Any
 
 from reelbench.errors import InputError
 from reelbench.system.folder import SystemFolder
+from reelbench.system.planning.crowding import Pass, crowds, slowdown, stretched
 from reelbench.system.records import Span
 from reelbench.system.tasks import Timing, Timings
 
@@ -31,6 +33,11 @@ class Fit:
     error: float
 
 
+def wall_s(span: Span) -> float:
+    """Seconds of wall time, with those in which the task waited for a core that others used: this process and the kernel among them."""
+    return span.end_s - span.start_s
+
+
 def busy_s(span: Span) -> float:
     """Seconds of wall time in which the task had its core: without those in which it waited for one that others used.
 
@@ -42,30 +49,25 @@ def busy_s(span: Span) -> float:
     return min(wall, max(wall - waited, span.cpu_s or 0.0))
 
 
-def wall_s(span: Span) -> float:
-    """Seconds of wall time, with those in which the task waited."""
-    return span.end_s - span.start_s
-
-
 def timings_of(
-    folders: Sequence[SystemFolder], command: str, seconds: Callable[[Span], float] = busy_s
+    folders: Sequence[SystemFolder], command: str, seconds: Callable[[Span], float] = wall_s
 ) -> tuple[Timings, list[Fit]]:
     """Fit all that was done in these runs; ``seconds`` says what counts of a span. InputError where nothing was done, or the runs
     are of different machines or variants."""
     fingerprint, machine = _machine(folders)
     variants = _variants(folders)
     loads: dict[str, list[Span]] = {}
-    tasks: dict[str, dict[Clip, list[Span]]] = {}
+    tasks: dict[str, dict[Clip, list[tuple[Span, float]]]] = {}
     for folder in folders:
         lengths = {clip.name: clip.duration_s for clip in folder.record.clips}
-        for span in folder.spans:
+        for span, crowd in zip(folder.spans, crowds(folder.spans, len(folder.record.cores)), strict=True):
             if span.status != "done":
                 continue
             length = lengths.get(span.clip)
             if span.kind == "load":
                 loads.setdefault(span.name, []).append(span)
             elif span.kind == "task" and length:
-                tasks.setdefault(span.name, {}).setdefault((span.clip, length), []).append(span)
+                tasks.setdefault(span.name, {}).setdefault((span.clip, length), []).append((span, crowd))
     if not tasks:
         raise InputError(f"{folders[0].path}: no task was done, so there is nothing to measure")
     fits = [_fit(name, variants.get(name, ""), tasks[name], loads.get(name, []), seconds) for name in sorted(tasks)]
@@ -82,21 +84,24 @@ def timings_of(
 def _fit(
     name: str,
     variant: str,
-    clips: Mapping[Clip, Sequence[Span]],
+    clips: Mapping[Clip, Sequence[tuple[Span, float]]],
     loads: Sequence[Span],
     counted: Callable[[Span], float],
 ) -> Fit:
     lengths = [length for _, length in clips]
-    seconds = [median(counted(span) for span in spans) for spans in clips.values()]
+    passes = [[Pass(counted(span), crowd) for span, crowd in own] for own in clips.values()]
+    beside = slowdown(passes)
+    seconds = [median(one.seconds / stretched(beside or 1.0, one.crowd) for one in own) for own in passes]
     fixed_s, per_video_s = line(lengths, seconds)
     errors = [abs(fixed_s + per_video_s * x - y) / y for x, y in zip(lengths, seconds, strict=True) if y > 0]
-    spans = [span for own in clips.values() for span in own]
-    cpu = sum(median(span.cpu_s or 0.0 for span in own) for own in clips.values())
+    spans = [span for own in clips.values() for span, _ in own]
+    cpu = sum(median(span.cpu_s or 0.0 for span, _ in own) for own in clips.values())
     timing = Timing(
         variant=variant,
         fixed_s=fixed_s,
         per_video_s=per_video_s,
         cpu_per_video_s=cpu / sum(lengths),
+        beside=beside,
         load_s=median(counted(span) for span in loads) if loads else 0.0,
         pss_bytes=max((span.pss_bytes or 0 for span in [*spans, *loads]), default=0),
         seen=len(spans),

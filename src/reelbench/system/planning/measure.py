@@ -12,22 +12,27 @@ from reelbench.system.config import Composed, compose_system
 from reelbench.system.folder import RECORD, SystemFolder
 from reelbench.system.planning.fit import Fit, busy_s, timings_of, wall_s
 from reelbench.system.runner import run_system
-from reelbench.system.setup import TIMINGS
+from reelbench.system.setup import TIMINGS, machine_of
 from reelbench.system.tasks import Timings, read_timings
 
-PLAIN = ("plan=sequential", "plan.decode=once")
-"""How a run for timings is made unless a plan is asked for: one task at a time, so that none slows another down."""
+ALONE = ("plan=sequential", "plan.decode=once")
+"""A run in which each task has the machine for itself."""
+TOGETHER = ("plan=auto", "plan.decode=once")
+"""A run in which all cores work: with the other it says how much slower tasks make each other."""
 
 
-def compose_measuring(settings: Sequence[str]) -> Composed:
-    """The configuration of a run for timings; a plan in ``settings`` is taken as it is."""
-    own = any(item.split("=")[0] == "plan" for item in settings)
-    return compose_system([*settings] if own else [*PLAIN, *settings])
+def compose_measuring(settings: Sequence[str]) -> list[Composed]:
+    """The configurations of the runs for timings: `ALONE`, and where there is more than one core `TOGETHER`; a plan in ``settings`` is
+    taken instead, as it is."""
+    if any(item.split("=")[0] == "plan" for item in settings):
+        return [compose_system(settings)]
+    alone, together = (compose_system([*plan, *settings]) for plan in (ALONE, TOGETHER))
+    return [alone, together] if len(machine_of(alone.plan).cores) > 1 else [alone]
 
 
-def make_runs(composed: Composed, repeats: int, command: str, progress: Progress) -> list[SystemFolder]:
-    """So many runs, one after the other."""
-    return [run_system(composed, command, progress) for _ in range(repeats)]
+def make_runs(composed: Sequence[Composed], repeats: int, command: str, progress: Progress) -> list[SystemFolder]:
+    """So many runs of each, in turn, so that a drift of the machine meets all alike."""
+    return [run_system(one, command, progress) for _ in range(repeats) for one in composed]
 
 
 def find_run(runs_dir: Path, name: str) -> SystemFolder:
@@ -57,10 +62,10 @@ def known_timings(composed: Composed) -> Timings:
 
 
 def write_timings(
-    folders: Sequence[SystemFolder], target: Path, command: str, *, keep: bool = False, waiting: bool = False
+    folders: Sequence[SystemFolder], target: Path, command: str, *, keep: bool = False, waiting: bool = True
 ) -> tuple[Timings, list[Fit]]:
     """Fit the runs into ``target``. ``keep``: timings that it has of analyzers which these runs have not stay in it.
-    ``waiting``: the time counts too in which tasks waited for cores that others used.
+    ``waiting``: the time counts in which tasks waited for cores that others used.
 
     Raises InputError as `fit.timings_of` does, and where those to be kept are of another machine; OutputError.
     """

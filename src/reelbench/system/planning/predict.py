@@ -153,7 +153,7 @@ def prediction_of(ready: Prepared, setting: Setting, schedule: Schedule) -> Pred
         pss_peak_bytes=schedule.pss_peak_bytes,
         lower_s=bounds.lower_s,
         limit=bounds.limit,
-        parts=_parts(setting, path),
+        parts=_parts(setting, schedule, path),
         path=path,
         timings_machine=timings.machine,
         timings_created=timings.created,
@@ -167,10 +167,10 @@ def _shifted(span: Span, by_s: float) -> Span:
     return span.model_copy(update={"start_s": span.start_s - by_s, "end_s": span.end_s - by_s})
 
 
-def _parts(setting: Setting, path: Sequence[Step]) -> list[Part]:
+def _parts(setting: Setting, schedule: Schedule, path: Sequence[Step]) -> list[Part]:
     seconds: dict[str, float] = {}
-    for task in setting.tasks:
-        seconds[task.name] = seconds.get(task.name, 0.0) + setting.takes(task)
+    for span in schedule.work:
+        seconds[span.name] = seconds.get(span.name, 0.0) + span.end_s - span.start_s
     total = sum(seconds.values())
     found = [
         Part(
@@ -196,6 +196,14 @@ def notes_of(ready: Prepared, setting: Setting) -> list[str]:
         )
     if unknown := [name for name in names if name not in timings.tasks]:
         notes.append(f"never measured, taken as {UNKNOWN_S_PER_VIDEO_S} s a second of video: {', '.join(unknown)}")
+    alone = [name for name in names if name in timings.tasks and timings.tasks[name].beside is None]
+    if alone and len(setting.machine.cores) > 1:
+        notes.append(
+            "how much longer it takes while other cores work was not measured ('reelbench plan measure' without a plan does): "
+            + ("everything" if len(alone) == len(names) else ", ".join(alone))
+        )
+    if wide := [name for name in names if ready.composed.plan.wide.get(name, 1) > 1]:
+        notes.append(f"has more than one core here; the timings are of one: {', '.join(wide)}")
     if ready.composed.plan.decode == "each" and DECODE in timings.tasks:
         notes.append(
             "each analyzer decodes for itself here; the timings are of one decoding for all, which is added to each"

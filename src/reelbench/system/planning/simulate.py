@@ -1,8 +1,8 @@
 """The executor without processes: the same plan is asked the same questions, and time passes by the timings.
 
 What `reelbench.system.executor` does is done here in the same order, with its own crew (who may take which task on which core,
-which idle workers are stopped to make room), whose workers are no processes here. Left out: failures, and the time that the
-parent needs.
+which idle workers are stopped to make room), whose workers are no processes here. A task goes on the slower the more of the other
+cores work, as its timing says. Left out: failures, and the time that the parent needs.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, cast
 from reelbench.errors import ConfigError
 from reelbench.system.config import Timeouts
 from reelbench.system.crew import Crew
+from reelbench.system.planning.crowding import stretched
 from reelbench.system.plans import Plan, Resources, expected_s
 from reelbench.system.pool import Hand
 from reelbench.system.records import Span
@@ -41,6 +42,11 @@ class Setting:
         """Seconds; those of `plans.expected_s` where nothing else is known."""
         known = self.seconds.get(task.key)
         return expected_s(task, self.timings) if known is None else known
+
+    def beside(self, task: Task) -> float:
+        """How many times as long it takes while all other cores work; 1 where nobody measured that, and for seconds that are known."""
+        timing = self.timings.tasks.get(task.name)
+        return 1.0 if timing is None or task.key in self.seconds else timing.beside or 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +91,12 @@ class _Nobody:
 
 @dataclass(eq=False)
 class _Worker(Hand):
-    """A worker in simulated time: what it does now began at ``started_s`` and is over at ``over_s``."""
+    """A worker in simulated time: what it does now began at ``started_s``, and takes ``left_s`` more when no other core works;
+    ``beside`` times that when all do."""
 
     started_s: float = 0.0
-    over_s: float = 0.0
+    left_s: float = 0.0
+    beside: float = 1.0
 
 
 class _Crew(Crew):
@@ -103,21 +111,27 @@ class _Crew(Crew):
     def bring_up(self, name: str, task: Task | None, cores: tuple[int, ...], wanted: set[str]) -> None:
         self.evict(wanted)
         timing = self._set.timings.tasks.get(name)
-        over_s = self.now + (timing.load_s if timing is not None else 0.0)
+        left_s = timing.load_s if timing is not None else 0.0
         process = cast(Any, _Nobody())
-        self.hands.append(_Worker(name, process, cores, task=task, cores=cores, started_s=self.now, over_s=over_s))
+        self.hands.append(_Worker(name, process, cores, task=task, cores=cores, started_s=self.now, left_s=left_s))
         self.peaks.workers = max(self.peaks.workers, len(self.hands))
 
     def give(self, hand: Hand, task: Task, cores: tuple[int, ...]) -> None:
         assert isinstance(hand, _Worker)
         hand.kind, hand.task, hand.cores, hand.busy = "task", task, cores, True
-        hand.started_s, hand.over_s = self.now, self.now + self._set.takes(task)
+        hand.started_s, hand.left_s, hand.beside = self.now, self._set.takes(task), self._set.beside(task)
 
     def advance(self) -> list[_Worker]:
         """To the next moment at which something ends; the workers whose work that is."""
         working = [hand for hand in self.busy if isinstance(hand, _Worker)]
-        self.now = min(hand.over_s for hand in working)
-        return [hand for hand in working if hand.over_s <= self.now]
+        held, there = sum(len(hand.cores) for hand in working), len(self.machine.cores)
+        slow = [stretched(hand.beside, _share(held - len(hand.cores), there - len(hand.cores))) for hand in working]
+        needed = [hand.left_s * factor for hand, factor in zip(working, slow, strict=True)]
+        passed = min(needed)
+        self.now += passed
+        for hand, factor in zip(working, slow, strict=True):
+            hand.left_s -= passed / factor
+        return [hand for hand, seconds in zip(working, needed, strict=True) if seconds <= passed]
 
     def loaded(self, hand: _Worker) -> None:
         timing = self._set.timings.tasks.get(hand.name)
@@ -127,6 +141,10 @@ class _Crew(Crew):
 
     def ended(self, hand: _Worker) -> None:
         hand.busy, hand.task, hand.used = False, None, self.now
+
+
+def _share(held: int, cores: int) -> float:
+    return held / cores if cores else 0.0
 
 
 class _Simulation:
@@ -166,10 +184,10 @@ class _Simulation:
         crew, names = self._crew, list(self._open)
         while True:
             free = crew.free_cores()
-            name = next((one for one in names if crew.homes[one] in free), None)
+            name = next((one for one in names if set(crew.homes[one]) <= set(free)), None)
             if name is not None and crew.room() > 0:
                 names.remove(name)
-                crew.bring_up(name, None, (crew.homes[name],), self._wanted)
+                crew.bring_up(name, None, crew.homes[name], self._wanted)
             elif crew.busy:
                 self._advance()
             else:
@@ -209,7 +227,7 @@ class _Simulation:
 
     def _advance(self) -> None:
         for hand in self._crew.advance():
-            self._spans.append(_span(hand))
+            self._spans.append(_span(hand, self._crew.now))
             task = hand.task
             if hand.kind == "load":
                 self._crew.loaded(hand)
@@ -236,7 +254,7 @@ def _uses_spool(task: Task) -> bool:
     return task.name in BUILT_IN or DECODE in task.after or SOUND in task.after
 
 
-def _span(hand: _Worker) -> Span:
+def _span(hand: _Worker, now: float) -> Span:
     return Span(
         session=0,
         kind="load" if hand.kind == "load" else "task",
@@ -244,8 +262,8 @@ def _span(hand: _Worker) -> Span:
         name=hand.name,
         status="done",
         start_s=hand.started_s,
-        end_s=hand.over_s,
+        end_s=now,
         cores=hand.cores,
-        cpu_s=hand.over_s - hand.started_s,
+        cpu_s=now - hand.started_s,
         pss_bytes=hand.pss or None,
     )
