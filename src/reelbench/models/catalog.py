@@ -19,6 +19,11 @@ from reelbench import paths
 from reelbench.errors import ConfigError
 from reelbench.models.sources import AnySource, Strict
 
+try:
+    from yaml import CSafeLoader as _Loader
+except ImportError:  # PyYAML without libyaml: slower, and the same
+    from yaml import SafeLoader as _Loader  # type: ignore[assignment]
+
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Class = Literal["refetchable", "regenerable", "irreplaceable"]
 
@@ -223,7 +228,7 @@ def _yaml_reason(error: Exception) -> str:
     return str(error) or "not YAML"
 
 
-class _UniqueKeys(yaml.SafeLoader):
+class _UniqueKeys(_Loader):
     """A safe loader that refuses a key that stands twice, where YAML would silently keep the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
