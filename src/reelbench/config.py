@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from reelbench.errors import ConfigError
 from reelbench.media.types import DecodeOptions, Limits
+from reelbench.models.space import OnLow
 from reelbench.paths import conf_dir
 
 Node = dict[str, Any]
@@ -41,7 +42,12 @@ class AnalyzerNode(BaseModel):
     @property
     def constructor(self) -> Node:
         """The node that builds the analyzer: ``_target_`` and its arguments."""
-        return dict(self.model_extra or {})
+        return {key: value for key, value in (self.model_extra or {}).items() if key != "enabled"}
+
+    @property
+    def enabled(self) -> bool:
+        """``enabled: false`` switches an analyzer off: a system leaves it out, and its weights may be pruned."""
+        return (self.model_extra or {}).get("enabled", True) is not False
 
 
 class Pairs(_Strict):
@@ -108,6 +114,8 @@ class RunConfig(_Strict):
     on_unavailable: Literal["fail", "fallback"]
     fallback: str | None
     runs_dir: Path
+    on_disk_low: OnLow = "pause"
+    disk_low_mb: float = Field(default=200.0, ge=0)
     resume: bool
     seed: int
     download: bool

@@ -5,7 +5,8 @@
     │   ├── ConfigError                        unknown key, wrong type, no such analyzer, variant or corpus
     │   ├── InputError                         a folder or clip that cannot be used
     │   │   └── MediaError                     a clip that cannot be opened or decoded safely
-    │   └── OutputError                        an output folder that cannot be written, or a full disk
+    │   ├── OutputError                        an output folder that cannot be written, or a full disk
+    │   └── UnresolvedRoot                     what is needed cannot be told, so nothing may be deleted
     ├── UnavailableError              exit 4   what was asked for cannot run on this machine
     │   └── WeightsError                       weights that cannot be had, or whose hash is wrong
     └── AnalyzerError                 exit 5   an analyzer failed, crashed, hung or ran out of memory
@@ -61,6 +62,10 @@ class MediaError(InputError):
 
 
 class OutputError(UsageError):
+    pass
+
+
+class UnresolvedRoot(UsageError):
     pass
 
 

@@ -16,6 +16,7 @@ from reelbench.bench.worker import Job
 from reelbench.config import Measure, digest
 from reelbench.errors import AnalyzerError, MediaError
 from reelbench.media.types import ClipInfo
+from reelbench.models.space import LowDisk
 from reelbench.results import AnalyzerResult
 
 T = TypeVar("T")
@@ -90,6 +91,8 @@ class LiveRun:
         self.starts_s: list[float] = []
         self.parent_cpu_s = 0.0
         self.delays_s: dict[str, float] = {}
+        self.disk: LowDisk | None = None
+        """Between passes it is waited for room, where this is given."""
         self.clips = {clip.name: LiveClip(clip, infos[clip.name]) for clip in self._record.clips if clip.name in infos}
         for clip in self.clips.values():
             rows = [r for r in folder.samples if r["kind"] == "timed" and r["clip"] == clip.name]
@@ -98,8 +101,10 @@ class LiveRun:
     def pass_over(self, clip: LiveClip, told: Callable[[str], None]) -> Sample | None:
         """One timed pass, kept. None where the clip failed or was refused: it then has its reason, and no worker where that died.
 
-        Raises LoadFailed where no worker can be made ready.
+        Raises LoadFailed where no worker can be made ready, OutputError where the disk is full and waiting is not wanted.
         """
+        if self.disk is not None:
+            self.disk.wait()
         try:
             worker = self.ready(clip, told)
             answer = self._analyze(worker, clip, f"pass {clip.done + 1}", told)

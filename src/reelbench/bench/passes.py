@@ -10,6 +10,7 @@ from reelbench.bench.run_folder import RunFolder
 from reelbench.bench.worker import Job
 from reelbench.config import Measure
 from reelbench.media.types import ClipInfo
+from reelbench.models.space import LowDisk
 
 
 class Passes:
@@ -23,13 +24,18 @@ class Passes:
         measure: Measure,
         progress: Progress,
         upstream: Upstream | None = None,
+        disk: LowDisk | None = None,
     ) -> None:
         self._folder, self._measure, self._progress = folder, measure, progress
         self._live = LiveRun(folder, infos, job, measure, progress, upstream=upstream)
+        self._live.disk = disk
         self._clips = list(self._live.clips.values())
 
     def run(self) -> None:
-        """Measure until every clip has its passes or has failed. On Ctrl-C the worker is killed; what is measured is kept."""
+        """Measure until every clip has its passes or has failed. On Ctrl-C the worker is killed; what is measured is kept.
+
+        Between passes it waits while the disk is full, or raises OutputError, as ``disk`` says.
+        """
         shuffle = random.Random(self._folder.record.config_hash)
         self._progress.start(sum(max(0, self._measure.repetitions_min - clip.done) for clip in self._clips))
         try:

@@ -15,10 +15,19 @@ from reelbench.bench.records import QualityRecord
 from reelbench.bench.reference import reference_results
 from reelbench.bench.run_folder import RunFolder
 from reelbench.bench.scoring import add_agreement, against_truth
-from reelbench.bench.setup import Clips, job_of, open_clips, open_folder, preflight, prepare_network, upstream_of
+from reelbench.bench.setup import (
+    Clips,
+    job_of,
+    low_disk,
+    open_clips,
+    open_folder,
+    preflight,
+    prepare_network,
+    upstream_of,
+)
 from reelbench.bench.summary import summarize
 from reelbench.config import RunConfig
-from reelbench.errors import AnalyzerError, UnavailableError
+from reelbench.errors import AnalyzerError, OutputError, UnavailableError
 from reelbench.models.store import ModelStore
 
 
@@ -38,10 +47,11 @@ def measure(config: RunConfig, overrides: Sequence[str], command: str, progress:
         job = job_of(effective, folder.log)
         folder.record.cold_start.prepare_s += prepare_network(job, effective.measure.prepare_timeout_s, progress)
         given = upstream_of(effective, clips, store, overrides, folder.log, progress)
-        Passes(folder, clips.infos, job, effective.measure, progress, given).run()
+        disk = low_disk(config, [folder.path], progress)
+        Passes(folder, clips.infos, job, effective.measure, progress, given, disk).run()
         folder.record.quality = _quality(effective, folder, clips, store, overrides, progress)
         conclude(folder)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, OutputError):
         folder.record.status = "interrupted"
         folder.record.summary |= summarize(folder.samples, folder.frames)
         raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +20,10 @@ from reelbench.config import RunConfig, digest, instantiate, other_variant
 from reelbench.corpus.clip import Clip
 from reelbench.errors import AnalyzerError, InputError, MediaError, UnavailableError
 from reelbench.media.types import ClipInfo
+from reelbench.models.leased import Lease, top_of
+from reelbench.models.space import LowDisk, Need, require
 from reelbench.models.store import ModelStore
+from reelbench.models.usage import Usage
 from reelbench.paths import write_text
 
 
@@ -40,6 +43,8 @@ class Clips:
     clips: Sequence[Clip]
     infos: dict[str, ClipInfo]
     refused: dict[str, str]
+    lease: Lease | None = field(default=None, repr=False, compare=False)
+    """Weights and clips cannot be pruned as long as this is there."""
 
     def records(self) -> list[ClipRecord]:
         return [self._record(clip) for clip in self.clips]
@@ -78,14 +83,23 @@ def preflight(config: RunConfig, overrides: Sequence[str]) -> Effective:
 def open_clips(config: RunConfig, weights: Sequence[str], store: ModelStore, progress: Progress) -> Clips:
     """Make weights and clips present, and open every clip in a process of its own; what cannot be opened is refused with its reason.
 
-    Raises InputError where no clip can be measured, WeightsError where something cannot be had.
+    Raises InputError where no clip can be measured, WeightsError where something cannot be had, OutputError where the disk is too
+    small.
     """
     from reelbench.media.safe_probe import probe_safely
 
     progress.stage("weights and clips")
     corpus = instantiate(config.corpus)
-    store.ensure(sorted({*weights, *corpus.artifacts()}), progress=progress.bytes, download=config.download)
+    wanted = sorted({*weights, *corpus.artifacts()})
+    require_room(config, wanted, store)
+    store.ensure(wanted, progress=progress.bytes, download=config.download)
+    lease = Lease(store.root / artifact for artifact in wanted)
     clips = corpus.clips(store, progress.items)
+    tops = {top for clip in clips if (top := top_of(clip.path, store.root)) is not None}
+    for top in tops:
+        lease.take(top)
+    rendered = [f"derived:{top.name}" for top in tops if top.parent.name == "derived"]
+    Usage(store.root).record([*(f"weights:{one}" for one in wanted), *rendered])
     found = probe_safely([clip.path for clip in clips], config.media.limits)
     infos: dict[str, ClipInfo] = {}
     refused: dict[str, str] = {}
@@ -99,7 +113,20 @@ def open_clips(config: RunConfig, weights: Sequence[str], store: ModelStore, pro
     if not infos:
         reasons = "; ".join(f"{name}: {why}" for name, why in list(refused.items())[:3])
         raise InputError(f"no clip of the corpus can be measured: {reasons}")
-    return Clips(clips, infos, refused)
+    return Clips(clips, infos, refused, lease)
+
+
+def low_disk(config: RunConfig, folders: Sequence[Path], progress: Progress) -> LowDisk:
+    """What watches the disks that a run writes to, as ``on_disk_low`` wants it."""
+    return LowDisk(folders, int(config.disk_low_mb * 1e6), config.on_disk_low, progress.message)
+
+
+def require_room(config: RunConfig, wanted: Sequence[str], store: ModelStore) -> None:
+    """OutputError where what must be fetched does not fit, or would leave too little for the results, before anything is fetched."""
+    missing = [store.catalog[one].bytes for one in wanted if store.status(one).state in ("missing", "damaged")]
+    if missing and config.download:
+        results = Need(config.runs_dir, int(config.disk_low_mb * 1e6), "results")
+        require([Need(store.root, sum(missing), "weights and clips"), results])
 
 
 def job_of(config: RunConfig, log: Path) -> Job:

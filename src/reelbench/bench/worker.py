@@ -92,6 +92,7 @@ class _Worker:
         self._pipe = pipe
         self._job = job
         self._analyzer: Any = None
+        self._store: Any = None
 
     def answer(self, request: str, value: Any) -> tuple[str, Any]:
         try:
@@ -116,11 +117,12 @@ class _Worker:
 
     def _build(self) -> Any:
         from reelbench.config import instantiate
-        from reelbench.models.store import ModelStore
+        from reelbench.models.leased import LeasedStore
 
         if self._analyzer is None:
             self._analyzer = instantiate(self._job.analyzer)
-        return self._analyzer, ModelStore()
+            self._store = LeasedStore()
+        return self._analyzer, self._store
 
     def _describe(self, _: None) -> tuple[str, Any]:
         analyzer, _store = self._build()
@@ -129,9 +131,12 @@ class _Worker:
         return "described", found
 
     def _prepare(self, _: None) -> tuple[str, Any]:
+        from reelbench.models.provenance import recorded
+
         started = perf_counter()
         analyzer, store = self._build()
-        analyzer.prepare(store)
+        with recorded(store, f"prepare of {self._job.analyzer['_target_']}") as seen:
+            analyzer.prepare(seen)
         return "done", perf_counter() - started
 
     def _load(self, _: None) -> tuple[str, Any]:

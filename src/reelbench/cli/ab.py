@@ -1,4 +1,4 @@
-"""``reelbench ab``: two variants against each other."""
+"""``reelbench ab``: two variants against each other; ``reelbench ab system``: two ways to run the whole system."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from reelbench.errors import ConfigError
 
 
 @click.command("ab", context_settings={"ignore_unknown_options": True})
-@click.argument("settings", nargs=-1, metavar="a=VARIANT b=VARIANT [SETTING...]")
+@click.argument("settings", nargs=-1, metavar="[system] a=VARIANT b=VARIANT [SETTING...]")
 @click.option("--resume", is_flag=True, help="Go on with the interrupted comparison of the same arms.")
 @click.option("--config-dir", type=click.Path(path_type=Path), help="A folder with your own analyzers and variants.")
+@click.option("--pairs", type=click.IntRange(1), help="ab system: end after so many pairs, decided or not.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole record as JSON.")
-def command(settings: tuple[str, ...], resume: bool, config_dir: Path | None, as_json: bool) -> int:
+def command(settings: tuple[str, ...], resume: bool, config_dir: Path | None, pairs: int | None, as_json: bool) -> int:
     """Decide whether B is faster than A, and no worse.
 
     Both variants are kept alive and taken through the same clips back to back, in balanced shuffled order, until the data decide.
@@ -25,6 +26,9 @@ def command(settings: tuple[str, ...], resume: bool, config_dir: Path | None, as
         reelbench ab analyzer=object_detection a=baseline b=optimized
         reelbench ab a=optimized b='optimized analyzer.deduplicate=null' corpus=folder corpus.path=videos
         reelbench ab a=baseline b=openvino_int8 measure=thorough
+        reelbench ab system a=original b=optimized corpus=system
+
+    'ab system' takes the whole system through the corpus, in arms of conf/arm or in settings of 'reelbench system'.
 
     SETTINGs are those of a run (python run.py --help) and hold for both; what follows a variant within quotes holds for that arm.
 
@@ -38,6 +42,13 @@ def command(settings: tuple[str, ...], resume: bool, config_dir: Path | None, as
     from reelbench.report.ab_terminal import comparison_json, print_comparison
     from reelbench.report.progress import Progress
 
+    if settings[:1] == ("system",):
+        from reelbench.cli.ab_system import ab_system
+
+        a, b, common = split_arms(settings[1:])
+        return ab_system(a, b, common, resume=resume, config_dir=config_dir, as_json=as_json, pairs=pairs)
+    if pairs is not None:
+        raise ConfigError("--pairs is of 'ab system'", "here: measure.pairs.looks=[N]")
     a, b, common = split_arms(settings)
     common = [*common, *search_path(config_dir)]
     with Progress() as progress:

@@ -27,7 +27,7 @@ from reelbench.comparison.rule import Rule
 from reelbench.comparison.schedule import stretched
 from reelbench.comparison.verdict import decide, invalidate
 from reelbench.config import RunConfig, digest
-from reelbench.errors import AnalyzerError, ConfigError
+from reelbench.errors import AnalyzerError, ConfigError, OutputError
 from reelbench.models.store import ModelStore
 
 
@@ -82,7 +82,7 @@ def carry_out(request: Request, progress: Progress) -> ComparisonFolder:
         pairing.stop()
         _conclude_arms(request, lives, clips, folder)
         decide(folder, config, pairing.looks, request.comparisons)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, OutputError):
         record.status = "interrupted"
         raise
     except AnalyzerError as error:

@@ -14,6 +14,7 @@ from reelbench.bench.setup import (
     Effective,
     create_folder,
     job_of,
+    low_disk,
     new_record,
     preflight,
     prepare_network,
@@ -97,7 +98,9 @@ def open_arm(
     measure = plan.ready.config.measure
     run.record.cold_start.prepare_s += prepare_network(job, measure.prepare_timeout_s, progress, plan.code)
     given = upstream_of(plan.ready.config, clips, store, plan.overrides, run.log, progress)
-    return LiveRun(run, clips.infos, job, measure, progress, plan.code, given)
+    live = LiveRun(run, clips.infos, job, measure, progress, plan.code, given)
+    live.disk = low_disk(plan.config, [run.path], progress)
+    return live
 
 
 def _forget_half_pairs(run: RunFolder, folder: ComparisonFolder) -> None:

@@ -21,7 +21,7 @@ def sentence(record: ComparisonRecord, metric_name: str = "") -> str:
         return f"invalid: {record.invalid or 'the figures must not be used'}"
     if record.speed is None:
         return "nothing is decided: no pair was finished"
-    speed = _speed(record.speed, record)
+    speed = speed_words(record.speed, record)
     quality = _quality(record.quality, metric_name) if record.quality else "quality was not judged"
     return f"{speed}; {quality}."
 
@@ -38,15 +38,12 @@ def exit_code(record: ComparisonRecord) -> int:
     return EXIT_OK
 
 
-def _speed(speed: Speed, record: ComparisonRecord) -> str:
+def speed_words(speed: Speed, record: ComparisonRecord, basis: str = "") -> str:
+    """The first half of the sentence. ``basis`` says what the pairs were where they are no clips ('7 pairs of whole runs')."""
     a, b = record.a.label, record.b.label
-    pairs = speed.effect.pairs
     clips = len(speed.per_clip)
-    basis = f"{pairs} pair{'' if pairs == 1 else 's'} on "
-    basis += f"{clips} clips" if clips > 1 else "one clip"
-    if record.design == "separate runs":
-        basis = f"{pairs} clip{'' if pairs == 1 else 's'}, runs made at different times"
-    only = ", on this clip only" if clips == 1 else ""
+    only = ", on this clip only" if clips == 1 and not basis else ""
+    basis = basis or _basis(speed.effect.pairs, clips, record)
     confidence = f"{100 * speed.confidence:.3g} % interval"
     if speed.verdict in ("faster", "slower"):
         bound, point, span = _change(speed.effect)
@@ -56,6 +53,12 @@ def _speed(speed: Speed, record: ComparisonRecord) -> str:
         delta = f"{100 * speed.delta:.3g}"
         return f"{b} and {a} are equivalent to within ±{delta} %{only} ({point}, {confidence} {span}, {basis})"
     return f"inconclusive: {_open(speed, record, confidence)}{only} ({basis}){_advice(speed, record)}"
+
+
+def _basis(pairs: int, clips: int, record: ComparisonRecord) -> str:
+    if record.design == "separate runs":
+        return f"{pairs} clip{'' if pairs == 1 else 's'}, runs made at different times"
+    return f"{pairs} pair{'' if pairs == 1 else 's'} on {f'{clips} clips' if clips > 1 else 'one clip'}"
 
 
 def _open(speed: Speed, record: ComparisonRecord, confidence: str) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from reelbench.models.catalog import Class
 
 PartKind = Literal["file", "link", "folder"]
-ItemKind = Literal["weights", "derived", "download", "run", "artifact", "log", "package", "image", "unknown", "orphan"]
-"""``orphan``: belongs to a known layout, but nothing in it leads there (a blob without a snapshot). ``unknown``: no layout knows it."""
+ItemKind = Literal[
+    "weights", "derived", "download", "run", "artifact", "log", "package", "image", "unknown", "orphan", "housekeeping"
+]
+"""``orphan``: belongs to a known layout, but nothing in it leads there (a blob without a snapshot). ``unknown``: no layout knows it.
+``housekeeping``: what a tool keeps for itself (folders, locks, our trash); never deleted as an item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +40,11 @@ class Linked:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What goes or stays as a whole: a file, a link, or a folder with all below it. Several items may share one."""
+class Part(NamedTuple):
+    """What goes or stays as a whole: a file, a link, or a folder with all below it. Several items may share one.
+
+    A tuple, since an inventory has one for each of 100,000 files, and a frozen dataclass takes half as long again to make.
+    """
 
     path: str
     """Relative to the root; names that are not UTF-8 are kept by surrogateescape (`os.fsdecode`)."""

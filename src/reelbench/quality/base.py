@@ -19,6 +19,17 @@ class Scores:
     absent: Mapping[str, str] = field(default_factory=dict)
 
 
+SILENCES = (", and none was found", ", and nothing was found")
+
+
+def rightly_silent(reason: str) -> bool:
+    """Whether a metric is absent because there was nothing to find and nothing was found: its reason then ends in one of `SILENCES`.
+
+    No rate can be computed of that. Against other results, which found something there and are wrong, it is as good as can be.
+    """
+    return reason.endswith(SILENCES)
+
+
 Outcome = tuple[dict[str, float], dict[str, str]]
 """Metrics, and for each one that is absent its reason."""
 

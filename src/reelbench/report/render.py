@@ -51,7 +51,7 @@ def _environment() -> Environment:
         "dash": wording.NONE,
         "metric": wording.metric,
     }
-    for name in ("number", "percent", "score", "megabytes", "moment"):
+    for name in ("number", "percent", "score", "megabytes", "moment", "size"):
         environment.filters[name] = getattr(wording, name)
     return environment
 

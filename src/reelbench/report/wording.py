@@ -71,6 +71,17 @@ def megabytes(value: float | None) -> str:
     return NONE if value is None else f"{value / 1e6:.0f}"
 
 
+def size(value: float | None) -> str:
+    """Bytes with their decimal unit: 812 B, 4.10 kB, 14.0 GB, 1.23 TB."""
+    if value is None:
+        return NONE
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(value) < 999.5:
+            return f"{number(value) if unit != 'B' else round(value)} {unit}"
+        value /= 1000
+    return f"{number(value)} TB"
+
+
 def duration(seconds: float) -> str:
     """Time left or spent, as people say it: '8 s', '2 min 05 s', '1 h 02 min'."""
     whole = max(0, round(seconds))

@@ -90,10 +90,11 @@ def compose_system(settings: Sequence[str]) -> Composed:
             )
     with _hydra():
         system, plan = _nodes(own, common)
-        names = _names(system, common)
-        if not names:
+        configs = {name: _config(name, system, common) for name in _names(system, common)}
+        if system.analyzers == "auto":
+            configs = {name: config for name, config in configs.items() if config.analyzer.enabled}
+        if not configs:
             raise ConfigError("no analyzer takes part", "see system.analyzers and system.leave_out")
-        configs = {name: _config(name, system, common) for name in names}
         return Composed(system, plan, next(iter(configs.values())), configs)
 
 

@@ -6,7 +6,8 @@ The plan says what is started; the executor knows what is ready, and what happen
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from math import inf
 from multiprocessing.connection import wait
 from time import monotonic, process_time
 from typing import Any
@@ -20,10 +21,12 @@ from reelbench.errors import OutputError
 from reelbench.media.types import ClipInfo, FrameRequest
 from reelbench.results import AnalyzerResult
 from reelbench.system import work
+from reelbench.system.arrivals import Arrivals
 from reelbench.system.config import SystemConfig
 from reelbench.system.crew import Crew
 from reelbench.system.folder import SystemFolder
 from reelbench.system.ledger import Ledger
+from reelbench.system.pace import Pace, ShowsStandings, standings_of
 from reelbench.system.plans import Plan, Resources
 from reelbench.system.pool import Hand, Step
 from reelbench.system.records import Session, Status
@@ -31,6 +34,7 @@ from reelbench.system.spool import request_key
 from reelbench.system.tasks import BUILT_IN, DECODE, SOUND, Key, Machine, Task, Timings
 
 LOOK_EVERY_S = 0.2
+SHOW_EVERY_S = 0.5
 
 
 @dataclass
@@ -50,6 +54,7 @@ class Order:
     clips_at_once: int
     copies: Mapping[str, int]
     decode_once: bool
+    arrivals: Arrivals = field(default_factory=Arrivals)
 
 
 class Executor:
@@ -67,8 +72,10 @@ class Executor:
     ) -> None:
         self.order, self.plan, self.folder, self.progress, self.session = order, plan, folder, progress, session
         give_up = order.config.give_up_after
-        self.ledger = Ledger(order.tasks, order.states, folder, session, progress, settled, give_up)
+        pace = Pace(order.tasks, order.timings, folder.record.prediction.get("makespan_s"))
+        self.ledger = Ledger(order.tasks, order.states, folder, session, progress, settled, give_up, pace)
         self.crew = Crew(order.jobs, order.machine, order.config.timeout, order.copies)
+        self._shown = monotonic()
 
     def run(self) -> None:
         cpu = process_time()
@@ -82,8 +89,9 @@ class Executor:
             self.progress.start(self.ledger.total)
             while True:
                 self.ledger.settle_hopeless({task.key for task in self.crew.running})
+                coming = self._next_arrival_s() is not None  # asked first: what comes meanwhile is not lost
                 self._launch()
-                if not self.crew.busy:
+                if not self.crew.busy and not coming:
                     break
                 self._wait()
         finally:
@@ -92,19 +100,29 @@ class Executor:
             self.session.ended_s = self.ledger.now()
             self.session.parent_cpu_s = process_time() - cpu
 
+    def now(self) -> float:
+        """Seconds since the first task could begin."""
+        return self.ledger.now() - (self.session.first_task_s or 0.0)
+
+    def _next_arrival_s(self) -> float | None:
+        """Seconds until the next clip comes that is not there yet; None where none will."""
+        times = (self.order.arrivals.at(clip) for clip in {clip for clip, _ in self.ledger.open})
+        now = self.now()
+        return min((at - now for at in times if now < at < inf), default=None)
+
     @property
     def _wanted(self) -> set[str]:
         return {task.name for task in self.ledger.open.values()}
 
     def _preload(self, names: list[str]) -> None:
-        """Every worker that will be needed, each on its home core; fewer where memory ends."""
+        """Every worker that will be needed, each on its home cores; fewer where memory ends."""
         self.progress.stage("starting the workers")
         while True:
             free = self.crew.free_cores()
-            name = next((one for one in names if self.crew.homes[one] in free), None)
+            name = next((one for one in names if set(self.crew.homes[one]) <= set(free)), None)
             if name is not None and self.crew.room() > 0:
                 names.remove(name)
-                self.crew.bring_up(name, None, (self.crew.homes[name],), self._wanted)
+                self.crew.bring_up(name, None, self.crew.homes[name], self._wanted)
             elif self.crew.busy:
                 self._wait()
             else:
@@ -127,7 +145,7 @@ class Executor:
 
     def _is_ready(self, task: Task, running: Sequence[Task], free: tuple[int, ...]) -> bool:
         states, spools = self.ledger.states, self.ledger.spools
-        if any(other.key == task.key for other in running):
+        if any(other.key == task.key for other in running) or self.order.arrivals.at(task.clip) > self.now():
             return False
         if any(states.get((task.clip, name)) != "done" for name in task.after):
             return False
@@ -141,8 +159,8 @@ class Executor:
         ledger = self.ledger
         if task.name in BUILT_IN and task.clip not in ledger.spools:
             ledger.spools[task.clip] = self.folder.open_scratch(task.clip)
-        done, left_s = ledger.total - len(ledger.open), ledger.left_s(len(self.order.machine.cores))
-        self.progress.update(task.clip, task.name, done, ledger.total, left_s)
+        done = ledger.total - len(ledger.open)
+        self.progress.update(task.clip, task.name, done, ledger.total, self._left_s())
         hand = self.crew.idle_for(task, free)
         if hand is None:
             self.crew.bring_up(task.name, task, self.crew.cores_for(task, free), self._wanted)
@@ -186,10 +204,24 @@ class Executor:
 
     def _wait(self) -> None:
         pipes: dict[Any, Hand] = {hand.process.pipe: hand for hand in self.crew.hands}
-        for pipe in wait(list(pipes), LOOK_EVERY_S):
+        arrives_s = self._next_arrival_s()
+        for pipe in wait(list(pipes), LOOK_EVERY_S if arrives_s is None else min(LOOK_EVERY_S, arrives_s)):
             if pipes[pipe] in self.crew.hands:
                 self._hear(pipes[pipe])
         self._look()
+        self._show()
+
+    def _show(self) -> None:
+        """How far each analyzer is, to whoever shows that, and no oftener than anybody reads."""
+        if isinstance(self.progress, ShowsStandings) and monotonic() - self._shown >= SHOW_EVERY_S:
+            self._shown = monotonic()
+            rows = standings_of(self.order.tasks, self.ledger.states, self.crew.running)
+            self.progress.standings(rows, self._left_s())
+
+    def _left_s(self) -> float | None:
+        hands = [hand for hand in self.crew.busy if hand.kind == "task"]
+        running = {hand.task.key: monotonic() - hand.began for hand in hands if hand.task is not None}
+        return self.ledger.pace.left_s(list(self.ledger.open.values()), running, self.now())
 
     def _hear(self, hand: Hand) -> None:
         try:

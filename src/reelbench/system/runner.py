@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from reelbench.bench.live import Progress
 from reelbench.bench.records import QualityRecord
+from reelbench.bench.setup import low_disk
 from reelbench.config import instantiate
 from reelbench.errors import OutputError
 from reelbench.results import AnalyzerResult
@@ -17,6 +18,7 @@ from reelbench.system.config import Composed
 from reelbench.system.costs import add_costs
 from reelbench.system.executor import Executor, Order
 from reelbench.system.folder import SystemFolder
+from reelbench.system.patience import Patient
 from reelbench.system.planning.predict import predict, summary_of
 from reelbench.system.plans import Plan
 from reelbench.system.records import Outcome, Session, Status
@@ -71,7 +73,9 @@ def _foresee(ready: Prepared, folder: SystemFolder) -> None:
 def execute(ready: Prepared, folder: SystemFolder, progress: Progress) -> None:
     """Carry out what is left, by the plan."""
     composed, record = ready.composed, folder.record
-    plan: Plan = instantiate(composed.plan.order)
+    plan: Plan = Patient(
+        instantiate(composed.plan.order), low_disk(composed.base, [folder.path, folder.scratch], progress)
+    )
     tasks = ready.tasks
     states: dict[Key, Status] = {key: span.status for key, span in folder.settled().items()}
     states |= {t.key: "unavailable" for t in tasks if t.name in ready.parts and ready.parts[t.name].unavailable}
@@ -87,6 +91,7 @@ def execute(ready: Prepared, folder: SystemFolder, progress: Progress) -> None:
         _tell_outcomes(folder)
         progress.message(_clip_line(folder, clip))
         folder.save()
+        ready.arrivals.ended(clip, executor.now())
 
     running = {name: part for name, part in ready.parts.items() if not part.unavailable}
     order = Order(
@@ -102,6 +107,7 @@ def execute(ready: Prepared, folder: SystemFolder, progress: Progress) -> None:
         clips_at_once=composed.plan.clips_at_once,
         copies=composed.plan.copies,
         decode_once=composed.plan.decode == "once",
+        arrivals=ready.arrivals,
     )
     executor = Executor(order, plan, folder, progress, session, settled)
     try:

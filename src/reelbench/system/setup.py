@@ -18,6 +18,7 @@ from reelbench.config import RunConfig, digest, instantiate
 from reelbench.errors import ConfigError, OutputError, WeightsError
 from reelbench.models.store import ModelStore
 from reelbench.paths import write_text
+from reelbench.system.arrivals import Arrivals
 from reelbench.system.config import Composed, PlanConfig
 from reelbench.system.folder import SystemFolder, find_interrupted, new_id
 from reelbench.system.records import AnalyzerRecord, Outcome, SystemRecord
@@ -49,6 +50,7 @@ class Prepared:
     machine: Machine
     timings: Timings
     key: str
+    arrivals: Arrivals = field(default_factory=Arrivals)
 
     @property
     def tasks(self) -> list[Task]:
@@ -82,7 +84,7 @@ def prepare(composed: Composed, progress: Progress) -> Prepared:
     in_order({name: part.needs for name, part in parts.items()})
     if all(part.unavailable for part in parts.values()):
         raise ConfigError("no analyzer can run here", "; ".join(f"{p.name}: {p.mend}" for p in parts.values())[:300])
-    clips = open_clips(composed.base, (), store, progress)
+    clips = open_clips(composed.base, [one for part in parts.values() for one in part.weights], store, progress)
     machine = machine_of(composed.plan)
     return Prepared(composed, parts, clips, machine, timings_of(composed), resume_key(composed, parts, clips))
 

@@ -84,7 +84,7 @@ class Stretches:
     def keep_only(self, names: list[str]) -> None:
         """Measure these clips from now on."""
         clips = [clip for clip in self.clips.clips if clip.name in names]
-        self.clips = Clips(clips, {name: self.clips.infos[name] for name in names}, {})
+        self.clips = Clips(clips, {name: self.clips.infos[name] for name in names}, {}, self.clips.lease)
 
     def expected_s(self, pairs: int) -> float:
         """About how long a decision over so many pairs takes."""

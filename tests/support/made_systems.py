@@ -1,0 +1,156 @@
+"""Systems of made analyzers whose cost and quality are known, for comparisons of whole systems."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from reelbench.analyzers.base import Material, Needs, WeightsSource
+from reelbench.bench.live import Progress
+from reelbench.comparison.records import ArmName
+from reelbench.config import instantiate, validate
+from reelbench.corpus.clip import Truth
+from reelbench.engines.base import Availability, Evidence
+from reelbench.paths import conf_dir
+from reelbench.quality.base import Scores
+from reelbench.results import AnalyzerResult, Event
+from reelbench.system import runner
+from reelbench.system.ab.arms import SystemArm
+from reelbench.system.config import Composed, PlanConfig, SystemConfig
+from reelbench.system.folder import SystemFolder
+from reelbench.system.records import Session, Span
+from reelbench.system.setup import Prepared
+
+MEASURE = {"name": "system", "seconds_per_clip": 0.0, "pairs": {"looks": [7, 9]}}
+
+
+class Made:
+    """Takes ``cost_s`` a clip, and is as good as ``scores`` says of it (``score`` where it says nothing). ``fault``: it raises."""
+
+    weights: tuple[str, ...] = ()
+    step = 1
+    needs = Needs()
+
+    def __init__(
+        self,
+        called: str,
+        cost_s: float = 0.0,
+        score: float = 0.8,
+        scores: Mapping[str, float] | None = None,
+        fault: bool = False,
+        reason: str = "",
+    ) -> None:
+        self._name, self.cost_s, self._fault, self._reason = called, cost_s, fault, reason
+        self._score, self._scores = score, dict(scores or {})
+
+    def available(self) -> Availability:
+        return Availability(not self._reason, self._reason, "pip install it" if self._reason else "")
+
+    def prepare(self, store: WeightsSource) -> None:
+        pass
+
+    def load(self, store: WeightsSource) -> None:
+        pass
+
+    def analyze(self, material: Material) -> AnalyzerResult:
+        if self._fault:
+            raise ValueError("told to fail")
+        time.sleep(self.cost_s)
+        return self.result(material.clip, material.info.duration_s)
+
+    def result(self, clip: str, duration_s: float) -> AnalyzerResult:
+        found = Event(start_s=0.0, end_s=duration_s, label="found", score=self._scores.get(clip, self._score))
+        return AnalyzerResult(analyzer=self._name, clip=clip, duration_s=duration_s, events=(found,))
+
+    def evidence(self) -> Evidence:
+        return Evidence("made", "CPU", "fp32", "test")
+
+    def close(self) -> None:
+        pass
+
+
+class MadeQuality:
+    """An analyzer is as good as the score of what it found; a score of 1 stands for nothing found where nothing is."""
+
+    primary = "goodness"
+
+    def against_truth(self, results: Mapping[str, AnalyzerResult], truths: Mapping[str, Truth]) -> Scores:
+        found = {clip: results[clip].events[0].score or 0.0 for clip in truths if clip in results}
+        silent = {
+            f"{clip}/goodness": "there is nothing, and nothing was found" for clip, one in found.items() if one == 1
+        }
+        scored = {clip: one for clip, one in found.items() if one < 1}
+        overall = {"goodness": sum(scored.values()) / len(scored)} if scored else {}
+        return Scores(overall, {clip: {"goodness": one} for clip, one in scored.items()}, silent)
+
+    def agreement(self, results: Mapping[str, AnalyzerResult], reference: Mapping[str, AnalyzerResult]) -> Scores:
+        per_clip = {clip: {"f1": float(results[clip].events == reference[clip].events)} for clip in reference}
+        return Scores({"f1": sum(one["f1"] for one in per_clip.values()) / len(per_clip)}, per_clip)
+
+
+def arm(name: ArmName, clips: Path, runs: Path, analyzers: Mapping[str, Mapping[str, Any]], **base: Any) -> SystemArm:
+    """An arm whose analyzers are `Made` with these arguments. ``base`` changes what is common to both."""
+    import yaml
+
+    system = yaml.safe_load((conf_dir() / "system" / "default.yaml").read_text())
+    plan = yaml.safe_load((conf_dir() / "plan" / "auto.yaml").read_text())
+    configs = {
+        called: validate(_one(called, settings, clips, runs) | base, "plain") for called, settings in analyzers.items()
+    }
+    first = next(iter(configs.values()))
+    composed = Composed(SystemConfig.model_validate(system), PlanConfig.model_validate(plan), first, configs)
+    return SystemArm(name, {"a": "original", "b": "optimized"}[name], (), composed)
+
+
+def _one(called: str, settings: Mapping[str, Any], clips: Path, runs: Path) -> dict[str, Any]:
+    node = {"_target_": "support.made_systems.Made", "_convert_": "all", "called": called, **settings}
+    times = dict.fromkeys(("clip_timeout_s", "load_timeout_s", "prepare_timeout_s"), 60.0)
+    counts = dict.fromkeys(("warmup_min", "warmup_max", "repetitions_min", "repetitions_max"), 1)
+    return {
+        "analyzer": {**node, "name": called, "reference": "plain", "fallback": "plain"},
+        "quality": {"_target_": "support.made_systems.MadeQuality"},
+        "corpus": {"_target_": "reelbench.corpus.folder.FolderCorpus", "name": "folder", "path": str(clips)},
+        "measure": {**MEASURE, **times, **counts},
+        "media": {"decode": {}, "limits": {}},
+        "tracking": {"uri": "off", "experiment": "test"},
+        "on_unavailable": "fail",
+        "fallback": None,
+        "runs_dir": str(runs),
+        "resume": True,
+        "seed": 0,
+        "download": False,
+        "json": False,
+    }
+
+
+class Imagined:
+    """In place of `reelbench.system.runner.execute`: the same spans and results without any process, at the analyzers' cost with a
+    little noise. ``runs`` counts; ``interrupt_at`` presses Ctrl-C in that run."""
+
+    def __init__(self, interrupt_at: int | None = None) -> None:
+        self.runs = 0
+        self._interrupt_at = interrupt_at
+        self._noise = random.Random(1)
+
+    def __call__(self, ready: Prepared, folder: SystemFolder, progress: Progress) -> None:
+        self.runs += 1
+        if self.runs == self._interrupt_at:
+            raise KeyboardInterrupt
+        folder.record.sessions.append(Session(began="2026-01-01T00:00:00+00:00", first_task_s=0.0))
+        now = 0.0
+        for clip, info in ready.clips.infos.items():
+            for name, part in ready.parts.items():
+                if part.unavailable:
+                    continue
+                made = instantiate(part.config.analyzer.constructor)
+                assert isinstance(made, Made)
+                ended = now + made.cost_s * self._noise.uniform(0.97, 1.03)
+                span = {"clip": clip, "name": name, "start_s": now, "end_s": ended, "cores": (0,), "cpu_s": ended - now}
+                bad = {"status": "failed", "reason": "told to fail"} if made._fault else {"status": "done"}
+                result = None if made._fault else made.result(clip, info.duration_s)
+                folder.add(Span.model_validate({"session": 0, "kind": "task", **span, **bad}), result)
+                now = ended
+        runner._tell_outcomes(folder)
