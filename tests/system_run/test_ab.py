@@ -35,8 +35,8 @@ WORSE = {clip: 0.6 + 0.01 * at for at, clip in enumerate(CLIPS)}
 
 @pytest.fixture(autouse=True)
 def _same_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("setup", "ab.folder", "ab.run"):
-        monkeypatch.setattr(f"reelbench.system.{module}.environment", same_code)
+    for module in ("system.setup", "system.ab.run", "bench.environment"):
+        monkeypatch.setattr(f"reelbench.{module}.environment", same_code)
 
 
 @pytest.fixture(scope="module")

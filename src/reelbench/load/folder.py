@@ -9,37 +9,27 @@ from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
+from reelbench.bench.record_folder import RecordFolder
 from reelbench.bench.run_folder import safe_name
-from reelbench.errors import InputError
 from reelbench.load.records import LoadRecord, Memory, Query
-from reelbench.paths import describe_os_error, write_text
-
-RECORD = "load.json"
+from reelbench.paths import write_text
 
 
-class LoadFolder:
-    """``record`` is the run's state; `save` writes it, and its tables beside it."""
-
-    def __init__(self, path: Path, record: LoadRecord) -> None:
-        self.path = path
-        self.record = record
+class LoadFolder(RecordFolder[LoadRecord]):
+    HOME, FILE, MODEL, WHAT = "load", "load.json", LoadRecord, "a load run"
 
     @classmethod
     def create(cls, runs_dir: Path, record: LoadRecord) -> LoadFolder:
-        """``runs_dir``/load/<id>; OutputError where it cannot be written."""
-        path = runs_dir / "load" / record.id
-        try:
-            path.mkdir(parents=True)
-        except OSError as error:
-            raise describe_os_error(error, path, "cannot create the run's folder") from error
-        folder = cls(path, record)
+        """As `RecordFolder.create`, with the record in it."""
+        folder = super().create(runs_dir, record)
         folder.save()
         return folder
 
     def save(self) -> None:
-        write_text(self.path / RECORD, self.record.model_dump_json(indent=1))
+        """The record, and its tables beside it."""
+        super().save()
         write_text(self.path / "queries.csv", _table(Query, self.record.queries))
         write_text(self.path / "memory.csv", _table(Memory, self.record.memory))
 
@@ -51,21 +41,13 @@ def new_id(scenario: str, system: str, plan: str) -> str:
 
 def read_load(path: Path) -> LoadRecord:
     """The ``load.json`` of a folder; InputError where there is none, or it is damaged."""
-    try:
-        return LoadRecord.model_validate_json((path / RECORD).read_bytes())
-    except FileNotFoundError:
-        raise InputError(f"{path} is no folder of a load run: it has no {RECORD}") from None
-    except ValidationError as error:
-        raise InputError(f"{path / RECORD}: {error.errors()[0]['msg']}") from error
+    return LoadFolder.read(path)
 
 
 def newest_offline(runs_dir: Path, system_key: str) -> LoadRecord | None:
     """The newest offline run of this very system that came to its end; None where there is none."""
-    for file in sorted((runs_dir / "load").glob(f"*/{RECORD}"), reverse=True):
-        try:
-            record = LoadRecord.model_validate_json(file.read_bytes())
-        except (ValidationError, OSError):
-            continue  # not ours, or damaged
+    for folder in LoadFolder.newest(runs_dir):
+        record = folder.record
         if (record.scenario, record.status, record.system_key) == ("offline", "finished", system_key):
             return record
     return None

@@ -34,8 +34,10 @@ def print_timings(
     ``missing`` are the analyzers of which nothing was done."""
     target = to or console()
     errors = {fit.name: f"{percent(fit.error)} of {fit.clips}" for fit in fits}
-    table = _table("analyzer", "variant", fixed="fixed s", slope="s per\nvideo s", cpu="CPU s per\nvideo s", beside="beside\nothers ×", load="load s",
-                   pss="PSS\nMB", seen="seen", error="off by, clips")  # fmt: skip
+    table = _table(
+        "analyzer", "variant", fixed="fixed s", slope="s per\nvideo s", cpu="CPU s per\nvideo s", beside="beside\nothers ×",
+        load="load s", pss="PSS\nMB", seen="seen", error="off by, clips",
+    )  # fmt: skip
     for name, timing in timings.tasks.items():
         _row(
             table, name, timing.variant or NONE, number(timing.fixed_s), number(timing.per_video_s),

@@ -134,6 +134,13 @@ def item(
     )
 
 
+def unfinished(walk: Walk, part: Part, logical: int, busy: str) -> Item:
+    """A download that was broken off, or is under way where ``busy`` says so."""
+    return item(
+        walk, part.path, [part], "download", "refetchable", logical=logical, busy=busy, note="an unfinished download"
+    )
+
+
 def unknown(walk: Walk, entries: Iterable[os.DirEntry[str]], relative: str = "") -> Iterable[Item]:
     """What no layout knows, one item for each entry of a folder: shown, and never deleted by itself."""
     for entry in entries:

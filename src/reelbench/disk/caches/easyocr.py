@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from reelbench.disk.caches.base import Place, Surroundings, in_use, item, unknown
+from reelbench.disk.caches.base import Place, Surroundings, in_use, item, unfinished, unknown
 from reelbench.disk.records import Item
 from reelbench.disk.walk import Walk
 
@@ -41,16 +41,7 @@ def _models(walk: Walk, around: Surroundings, own: set[str]) -> Iterator[Item]:
         busy = in_use(around.locked, [part])
         names = (f"easyocr:{name}",)
         if name == "temp.zip":
-            yield item(
-                walk,
-                part.path,
-                [part],
-                "download",
-                "refetchable",
-                logical=logical,
-                busy=busy,
-                note="an unfinished download",
-            )
+            yield unfinished(walk, part, logical, busy)
         elif name.endswith(".pth"):
             users = name.removesuffix(".pth") in own
             yield item(walk, part.path, [part], "weights", "irreplaceable" if users else "refetchable", title=name, names=names,

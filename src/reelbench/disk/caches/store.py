@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 
-from reelbench.disk.caches.base import Place, Surroundings, in_use, item, unknown
+from reelbench.disk.caches.base import Place, Surroundings, in_use, item, unfinished, unknown
 from reelbench.disk.records import Item
 from reelbench.disk.walk import Walk
 
@@ -89,16 +89,7 @@ def _set_aside(walk: Walk, around: Surroundings, folder: str) -> Iterator[Item]:
             )
         else:
             busy = "it is being downloaded" if name in locked else ""
-            yield item(
-                walk,
-                part.path,
-                [part],
-                "download",
-                "refetchable",
-                logical=logical,
-                busy=busy,
-                note="an unfinished download",
-            )
+            yield unfinished(walk, part, logical, busy)
 
 
 def _locked_families(walk: Walk, around: Surroundings) -> frozenset[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from reelbench.disk.caches.base import Place, Surroundings, in_use, item, unknown
+from reelbench.disk.caches.base import Place, Surroundings, in_use, item, unfinished, unknown
 from reelbench.disk.records import Item
 from reelbench.disk.walk import Walk
 
@@ -39,16 +39,7 @@ def _checkpoints(walk: Walk, around: Surroundings) -> Iterator[Item]:
     for name, (part, logical) in walk.parts(_CHECKPOINTS).items():
         busy = in_use(around.locked, [part])
         if name.endswith(".partial"):
-            yield item(
-                walk,
-                part.path,
-                [part],
-                "download",
-                "refetchable",
-                logical=logical,
-                busy=busy,
-                note="an unfinished download",
-            )
+            yield unfinished(walk, part, logical, busy)
         elif _HASHED.fullmatch(name):
             yield item(
                 walk,
