@@ -225,7 +225,7 @@ def test_what_does_not_exist_or_cannot_run_says_so(tmp_path: Path) -> None:
     unborn, unknown, disk = rows_of(ledger(tmp_path, *claims), tmp_path)
     assert unborn.reason == "the analyzer telepathy does not exist yet"
     assert "has no variant 'warp'" in unknown.reason
-    assert "cannot be checked until the model store can prune" in disk.reason and disk.claimed == "69 GB freed"
+    assert "reelbench models prune" in disk.reason and disk.claimed == "69 GB freed"
 
 
 # Several analyzers together.

@@ -25,7 +25,7 @@ from reelbench.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_REGRESSION, Analyz
 ClaimVerdict = Literal["confirmed", "exceeded", "not reached", "opposite", "cannot be measured here"]
 Compare = Callable[[str, str, str], ComparisonRecord]
 """Compare the variants a and b of an analyzer now: (analyzer, a, b). The comparison's folder lands where it is looked up."""
-PRUNING = "what the disk holds cannot be checked until the model store can prune what nothing uses"
+PRUNING = "what was freed lay on another disk; 'reelbench models prune' shows what nothing needs on this one"
 
 
 class Checked(BaseModel):
