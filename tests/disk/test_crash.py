@@ -108,17 +108,22 @@ def test_prune_killed_at_every_change(fresh: Fresh) -> None:
 
 def test_purge_killed_at_every_change(fresh: Fresh) -> None:
     for k, (world, plan), ended in every_exit(fresh.pruned, lambda state: state[0].purge(), base_of):
-        world.check_now(purged=True)
-        purged = {str(line["item"]) for line in audit.lines(world.disk.store) if line["event"] == "purge"}
-        entries = [entry.known() for entry in recovery.entries(world.roots())]
-        begun = {record.item for record in entries if record.state == "purging"}
-        assert not begun & set(world.undo().items), "what is half deleted never comes back"
-        world.check_now(purged=True)
-        left = world.trash()
-        world.recover()  # ends a deletion that was begun, and begins none
-        assert world.trash() <= left, "I3"
-        comes_back_without(world, plan, purged)
+        half_purged(world, plan)
         assert ended.crashed or k > 10
+
+
+def half_purged(world: World, plan: Plan) -> None:
+    """A deletion for good that was broken off anywhere: nothing needed is touched, and only what was not begun comes back."""
+    world.check_now(purged=True)
+    purged = {str(line["item"]) for line in audit.lines(world.disk.store) if line["event"] == "purge"}
+    entries = [entry.known() for entry in recovery.entries(world.roots())]
+    begun = {record.item for record in entries if record.state == "purging"}
+    assert not begun & set(world.undo().items), "what is half deleted never comes back"
+    world.check_now(purged=True)
+    left = world.trash()
+    world.recover()  # ends a deletion that was begun, and begins none
+    assert world.trash() <= left, "I3"
+    comes_back_without(world, plan, purged)
 
 
 def comes_back_without(world: World, plan: Plan, purged: set[str]) -> None:
@@ -162,6 +167,8 @@ def test_killed_at_random_times(fresh: Fresh) -> None:
     world, plan = fresh.planned()
     pruning = _seconds(lambda: killed(lambda: world.apply(plan), 60.0))
     undoing = _seconds(lambda: killed(lambda: world.undo(), 60.0))
+    world, plan = fresh.pruned()
+    purging = _seconds(lambda: killed(lambda: world.purge(), 60.0))
     for _ in range(rounds):
         world, plan = fresh.planned()
         hits += killed(lambda world=world, plan=plan: world.apply(plan), times.uniform(0.0, pruning)).crashed
@@ -169,7 +176,10 @@ def test_killed_at_random_times(fresh: Fresh) -> None:
         hits += killed(lambda world=world: world.undo(), times.uniform(0.0, undoing)).crashed
         goes_on(world, plan)
         comes_back(world)
-    assert hits > rounds // 3  # of twice as many; undisturbed they took as long as the longest time that is tried
+        world, plan = fresh.pruned()
+        hits += killed(lambda world=world: world.purge(), times.uniform(0.0, purging)).crashed
+        half_purged(world, plan)
+    assert hits > rounds // 2  # of three times as many; the longest time that is tried is what it takes undisturbed
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -72,12 +72,13 @@ def test_killed_at_random_times(tmp_path: Path, hub: Hub, server: Server, catalo
     hub.chunk_delay_s = server.chunk_delay_s = 0.001
     root, chance = tmp_path / "store", random.Random(6)
     crashed = 0
-    for _ in range(20):
+    rounds = 200 if os.environ.get("REELBENCH_SLOW") else 20
+    for _ in range(rounds):
         shutil.rmtree(root, ignore_errors=True)
         crashed += killed(lambda: ModelStore(root, catalog).pull(list(FILES)), chance.uniform(0, 0.25)).crashed
         _holds_whole_files_or_none(root)
-    _converges(root, catalog)
-    assert crashed > 5
+        _converges(root, catalog)
+    assert crashed > rounds // 4
 
 
 def test_an_import_that_exits_at_any_change_can_be_run_again(tmp_path: Path, catalog_of: MakeCatalog) -> None:
