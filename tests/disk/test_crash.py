@@ -179,7 +179,7 @@ def test_killed_at_random_times(fresh: Fresh) -> None:
         world, plan = fresh.pruned()
         hits += killed(lambda world=world: world.purge(), times.uniform(0.0, purging)).crashed
         half_purged(world, plan)
-    assert hits > rounds // 2  # of three times as many; the longest time that is tried is what it takes undisturbed
+    assert hits > rounds // 4  # of three times as many; the longest time that is tried is what it takes undisturbed
 
 
 def _seconds(work: Callable[[], object]) -> float:

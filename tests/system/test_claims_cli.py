@@ -18,7 +18,7 @@ def test_the_shipped_ledger_where_nothing_was_measured_yet(run: Run) -> None:
     flat = " ".join(done.stdout.split())
     for said in (
         "object_detection: no comparison yet: reelbench ab analyzer=object_detection a=baseline b=optimized corpus=demo",
-        "disk: what the disk holds cannot be checked",
+        "disk: what was freed lay on another disk",
         "its own log said 31.2 s",
         "only the ratio can be checked",
     ):

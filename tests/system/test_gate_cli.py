@@ -63,7 +63,7 @@ def test_unchanged_code_passes_and_leaves_the_checkout_alone(checkout: Repositor
         for word in (flag, str(file))
     ]
     done = checkout.reelbench("gate", "small", "--against", "HEAD", *QUICK, "--json", *flags)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stderr + done.stdout
     assert (checkout.git("status", "--porcelain"), checkout.git("stash", "list")) == before
     assert len(checkout.git("worktree", "list").splitlines()) == 1
     assert not list((tmp_path / "cache" / "reelbench" / "gate" / "worktrees").iterdir())
