@@ -106,7 +106,9 @@ def _repeated(name: ArmName, live: LiveRun, clips: list[LiveClip], timeout_s: fl
         )
         return Audit(name=title, arm=name, status="passed", text=text)
     faster = found["faster"]
-    for _ in range(OPINIONS - 1):  # this alone makes a comparison invalid; what remembers is faster every time, a busy neighbour is not
+    for _ in range(
+        OPINIONS - 1
+    ):  # this alone makes a comparison invalid; what remembers is faster every time, a busy neighbour is not
         if faster > CHEAPER:
             faster = min(faster, live.ask("repeated", clips[0], timeout_s)["faster"])
     if faster > CHEAPER:
