@@ -13,9 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from reelbench.comparison.folder import ComparisonFolder
 from reelbench.disk.caches import base, docker, readers
 from reelbench.disk.inventory import freed, take
 from reelbench.disk.records import Item
+from reelbench.load.folder import LoadFolder
+from reelbench.system.ab.folder import SystemComparisonFolder
 from support.disks import MOVING, Disk, Revision, blob_name, commit_of, solid
 from support.hub_server import running_hub
 
@@ -254,8 +257,9 @@ def test_ultralytics_weights_folder_and_strays_in_workspaces(disk: Disk) -> None
 def test_runs_are_never_taken_for_granted(disk: Disk) -> None:
     disk.run("20260101-a")
     running = disk.run("20260102-b", status="running")
-    disk.run("20260103-c", record="system.json")
-    disk.run("comparisons/20260104-d", record="comparison.json")
+    disk.run("system/20260103-c", record="system.json")
+    for folder in (ComparisonFolder, SystemComparisonFolder, LoadFolder):
+        disk.run(f"{folder.HOME}/20260104-d", record=folder.FILE)
     solid(disk.runs / "reference" / "0123456789abcdef" / "clip.json")
     solid(disk.runs / "notes" / "x.txt")
     with solid(running / ".lock", 0).open() as stream:
@@ -264,8 +268,10 @@ def test_runs_are_never_taken_for_granted(disk: Disk) -> None:
     assert {title: (item.kind, item.class_, item.busy) for title, item in found.items()} == {
         "20260101-a": ("run", "irreplaceable", ""),
         "20260102-b": ("run", "irreplaceable", "it is running"),
-        "20260103-c": ("run", "irreplaceable", ""),
+        "system/20260103-c": ("run", "irreplaceable", ""),
         "comparisons/20260104-d": ("run", "irreplaceable", ""),
+        "system_comparisons/20260104-d": ("run", "irreplaceable", ""),
+        "load/20260104-d": ("run", "irreplaceable", ""),
         "reference/0123456789abcdef": ("run", "regenerable", ""),
         "notes": ("unknown", "irreplaceable", ""),
     }

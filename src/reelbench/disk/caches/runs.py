@@ -10,8 +10,11 @@ from reelbench.disk.caches.base import Place, Surroundings, in_use, item, unknow
 from reelbench.disk.records import Item, Part
 from reelbench.disk.walk import Walk
 
-_RECORDS = ("run.json", "system.json", "comparison.json", "gate.json", "calibration.json", "baseline.json")
-_GROUPS = frozenset({"comparisons", "gates", "calibrations", "reference"})
+_RECORDS = (
+    "run.json", "system.json", "load.json", "comparison.json", "system_comparison.json",
+    "gate.json", "calibration.json", "baseline.json",
+)  # fmt: skip
+_GROUPS = frozenset({"system", "load", "comparisons", "system_comparisons", "gates", "calibrations", "reference"})
 _STATUS = re.compile(r'^ "status": "(\w+)"', re.MULTILINE)
 _HEAD = 1 << 16
 
