@@ -23,6 +23,7 @@ from reelbench.system.config import Composed, PlanConfig, SystemConfig
 from reelbench.system.folder import SystemFolder
 from reelbench.system.records import Session, Span
 from reelbench.system.setup import Prepared
+from support.run_configs import run_node
 
 MEASURE = {"name": "system", "seconds_per_clip": 0.0, "pairs": {"looks": [7, 9]}}
 
@@ -107,23 +108,8 @@ def arm(name: ArmName, clips: Path, runs: Path, analyzers: Mapping[str, Mapping[
 
 def _one(called: str, settings: Mapping[str, Any], clips: Path, runs: Path) -> dict[str, Any]:
     node = {"_target_": "support.made_systems.Made", "_convert_": "all", "called": called, **settings}
-    times = dict.fromkeys(("clip_timeout_s", "load_timeout_s", "prepare_timeout_s"), 60.0)
-    counts = dict.fromkeys(("warmup_min", "warmup_max", "repetitions_min", "repetitions_max"), 1)
-    return {
-        "analyzer": {**node, "name": called, "reference": "plain", "fallback": "plain"},
-        "quality": {"_target_": "support.made_systems.MadeQuality"},
-        "corpus": {"_target_": "reelbench.corpus.folder.FolderCorpus", "name": "folder", "path": str(clips)},
-        "measure": {**MEASURE, **times, **counts},
-        "media": {"decode": {}, "limits": {}},
-        "tracking": {"uri": "off", "experiment": "test"},
-        "on_unavailable": "fail",
-        "fallback": None,
-        "runs_dir": str(runs),
-        "resume": True,
-        "seed": 0,
-        "download": False,
-        "json": False,
-    }
+    quality = "support.made_systems.MadeQuality"
+    return run_node({**node, "name": called}, clips, runs, quality=quality, measure=MEASURE)
 
 
 class Imagined:

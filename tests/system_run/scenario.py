@@ -15,6 +15,7 @@ from reelbench.system import setup
 from reelbench.system.config import Composed, PlanConfig, SystemConfig
 from reelbench.system.folder import SystemFolder
 from reelbench.system.runner import run_system
+from support.run_configs import run_node
 
 # What is downstream comes first, so that the order in the file cannot be what makes it right.
 ACTORS: dict[str, dict[str, Any]] = {
@@ -50,23 +51,7 @@ def composed(
 
 def _one(name: str, settings: dict[str, Any], clips: Path, runs: Path) -> dict[str, Any]:
     node = {"_target_": "system_run.actors.Actor", "_convert_": "all"}
-    times = dict.fromkeys(("clip_timeout_s", "load_timeout_s", "prepare_timeout_s"), 60.0)
-    counts = dict.fromkeys(("warmup_min", "warmup_max", "repetitions_min", "repetitions_max"), 1)
-    return {
-        "analyzer": {**node, "name": name, "called": name, "reference": "plain", "fallback": "plain", **settings},
-        "quality": {"_target_": "reelbench.quality.detection.DetectionQuality"},
-        "corpus": {"_target_": "reelbench.corpus.folder.FolderCorpus", "name": "folder", "path": str(clips)},
-        "measure": {"name": "test", "seconds_per_clip": 0.0, **times, **counts},
-        "media": {"decode": {}, "limits": {}},
-        "tracking": {"uri": "off", "experiment": "test"},
-        "on_unavailable": "fail",
-        "fallback": None,
-        "runs_dir": str(runs),
-        "resume": True,
-        "seed": 0,
-        "download": False,
-        "json": False,
-    }
+    return run_node({**node, "name": name, "called": name, **settings}, clips, runs)
 
 
 def outcome(folder: SystemFolder) -> dict[str, Any]:
