@@ -30,9 +30,8 @@ def latencies(record: LoadRecord, height: int = 220) -> Scatter | None:
     ]
     if not shown:
         return None
-    x_ticks, y_ticks = (
-        nice_ticks(0.0, max(*values, 1e-3)) for values in zip(*((x, y) for x, y, _ in shown), strict=True)
-    )
+    x_ticks = _times(record)
+    y_ticks = nice_ticks(0.0, max(*(y for _, y, _ in shown), 1e-3))
     dots = [
         Dot(
             x=100 * (x or 0.0) / x_ticks[-1],
@@ -49,18 +48,35 @@ def latencies(record: LoadRecord, height: int = 220) -> Scatter | None:
 def clips_in_system(record: LoadRecord, height: int = 150) -> Line | None:
     """How many clips had arrived and were not done."""
     steps = [(at, float(count)) for at, count in in_system(record.counted)]
-    return _line(steps, height, "", stepped=True) if steps else None
+    if not steps:
+        return None
+    whole = [tick for tick in nice_ticks(0.0, max(1.0, *(count for _, count in steps)), 4) if tick.is_integer()]
+    return _line(steps, height, "", _times(record), whole, stepped=True)
 
 
 def memory(record: LoadRecord, height: int = 170) -> Line | None:
     """Memory of all processes, shared pages counted once."""
     looks = [(look.at_s, look.pss_bytes / 1e6) for look in record.memory if look.at_s >= 0]
-    return _line(looks, height, " MB") if len(looks) > 1 else None
+    if len(looks) < 2:
+        return None
+    return _line(looks, height, " MB", _times(record), nice_ticks(0.0, max(*(y for _, y in looks), 1e-3), 4))
 
 
-def _line(points: Sequence[tuple[float, float]], height: int, unit: str, *, stepped: bool = False) -> Line:
-    x_ticks = nice_ticks(0.0, max(*(x for x, _ in points), 1e-3))
-    y_ticks = nice_ticks(0.0, max(*(y for _, y in points), 1e-3), 4)
+def _times(record: LoadRecord) -> list[float]:
+    """The same axis of time for every chart, so that what stands above one another happened at once."""
+    ends = [query.ended_s for query in record.counted if query.ended_s is not None]
+    return nice_ticks(0.0, max([1e-3, *ends, *(look.at_s for look in record.memory)]))
+
+
+def _line(
+    points: Sequence[tuple[float, float]],
+    height: int,
+    unit: str,
+    x_ticks: Sequence[float],
+    y_ticks: Sequence[float],
+    *,
+    stepped: bool = False,
+) -> Line:
     path, before = "", 100.0
     for place, (x, y) in enumerate(points):
         at, up = 100 * x / x_ticks[-1], 100 * (1 - y / y_ticks[-1])
