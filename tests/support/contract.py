@@ -47,8 +47,11 @@ def _only_calibrated(path: Path) -> bool:
 def build(analyzer: str, variant: str, *overrides: str) -> tuple[RunConfig, Any]:
     """The configuration and the analyzer it describes. A network that can be built without weights is: none are downloaded for it."""
     config = compose([f"analyzer={analyzer}", f"variant={variant}", *overrides])
-    if config.analyzer.constructor.get("architecture"):
-        config = compose([f"analyzer={analyzer}", f"variant={variant}", "analyzer.weights=random", *overrides])
+    if architecture := config.analyzer.constructor.get("architecture"):
+        # One network, or the name of one for each role that can do without weights.
+        roles = [f".{role}" for role in architecture] if isinstance(architecture, dict) else [""]
+        random = [f"analyzer.weights{role}=random" for role in roles]
+        config = compose([f"analyzer={analyzer}", f"variant={variant}", *random, *overrides])
     return config, instantiate(config.analyzer.constructor)
 
 

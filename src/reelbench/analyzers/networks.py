@@ -3,32 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from reelbench.analyzers.base import Plain, WeightsSource
+from reelbench.engines import random_weights
 from reelbench.engines.base import Availability
 from reelbench.engines.openvino_small import Feed, SmallNetwork, available
+from reelbench.engines.random_weights import RANDOM
 from reelbench.errors import ConfigError
 
 
 class WithNetworks(Plain):
     """Several small networks in OpenVINO, each with a role. Between `load` and `close`, ``networks`` has them by role.
 
-    ``weights`` names the catalog entry of each role, ``roles`` how each is fed. Raises ConfigError where the roles are others."""
+    ``weights`` names the catalog entry of each role, ``roles`` how each is fed; ``files`` are roles of further catalog entries
+    that are no networks. A role of ``architecture`` can be 'random' instead: that module of `engines.architectures`, with
+    random weights. Raises ConfigError where the roles are others."""
 
-    def __init__(self, weights: Mapping[str, str], roles: Mapping[str, Feed], threads: int) -> None:
-        if set(weights) != set(roles):
-            raise ConfigError(f"analyzer.weights names {', '.join(sorted(weights))}", f"give {', '.join(roles)}")
-        self.weights = tuple(weights[role] for role in roles)
+    def __init__(
+        self,
+        weights: Mapping[str, str],
+        roles: Mapping[str, Feed],
+        threads: int,
+        architecture: Mapping[str, str] | None = None,
+        files: tuple[str, ...] = (),
+    ) -> None:
+        if not isinstance(weights, Mapping) or set(weights) != {*roles, *files}:
+            named = ", ".join(sorted(weights)) if isinstance(weights, Mapping) else weights
+            raise ConfigError(f"analyzer.weights names {named}", f"give {', '.join([*roles, *files])}")
+        self._random = {role: name for role, name in (architecture or {}).items() if weights.get(role) == RANDOM}
+        for role, file in weights.items():
+            if file == RANDOM and role not in self._random:
+                raise ConfigError(f"analyzer.weights.{role} cannot be random", "name a catalog entry")
+        self.weights = tuple(weights[role] for role in (*roles, *files) if weights[role] != RANDOM)
         self.networks: dict[str, SmallNetwork] = {}
         self._files, self._roles, self._threads = dict(weights), roles, threads
 
+    @property
+    def quality_absent_reason(self) -> str:
+        """Why the results must not be scored; empty where they may be."""
+        return random_weights.REASON if self._random else ""
+
     def available(self) -> Availability:
-        return available()
+        state = available()
+        return random_weights.available() if state.ok and self._random else state
+
+    def prepare(self, store: WeightsSource) -> None:
+        for architecture in self._random.values():
+            random_weights.prepare(store.derived(random_weights.key(architecture)), architecture)
 
     def load(self, store: WeightsSource) -> None:
         self.networks = {
-            role: SmallNetwork(store.path(self._files[role]), feed, self._threads) for role, feed in self._roles.items()
+            role: SmallNetwork(self._file(store, role), feed, self._threads) for role, feed in self._roles.items()
         }
 
     def close(self) -> None:
         self.networks = {}
+
+    def _file(self, store: WeightsSource, role: str) -> Path:
+        if role in self._random:
+            return random_weights.graph(store.derived(random_weights.key(self._random[role])))
+        return store.path(self._files[role])

@@ -33,11 +33,13 @@ def available() -> Availability:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """How an image becomes the input: (x - ``mean``) / ``scale`` for each channel, channels first where ``chw``."""
+    """How an image becomes the input: (x - ``mean``) / ``scale`` for each channel, channels first where ``chw``. ``shape`` is the
+    input's where the file leaves it open."""
 
     mean: Sequence[float] = (0.0,)
-    scale: float = 1.0
+    scale: float | Sequence[float] = 1.0
     chw: bool = False
+    shape: Sequence[int] | None = None
 
 
 class SmallNetwork:
@@ -53,13 +55,16 @@ class SmallNetwork:
             network = core.read_model(model)
         except RuntimeError as error:
             raise AnalyzerError(f"OpenVINO cannot read {model.name}: {str(error).strip().splitlines()[-1]}") from error
-        if network.is_dynamic():
+        if feed.shape is not None:
+            network.reshape(list(feed.shape))
+        elif network.is_dynamic():
             network.reshape([1, *(int(side.get_length()) for side in list(network.input().partial_shape)[1:])])
         if feed.scale != 1.0 or any(feed.mean):
             build = PrePostProcessor(network)
             build.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NCHW" if feed.chw else "NHWC"))
             mean = [float(value) for value in feed.mean] * (3 // len(feed.mean))
-            build.input().preprocess().convert_element_type(ov.Type.f32).mean(mean).scale([float(feed.scale)] * 3)
+            scale = [feed.scale] * 3 if isinstance(feed.scale, (int, float)) else feed.scale
+            build.input().preprocess().convert_element_type(ov.Type.f32).mean(mean).scale([float(one) for one in scale])
             network = build.build()
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": "1"}
         if threads:
@@ -72,9 +77,13 @@ class SmallNetwork:
     def __call__(self, image: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """An H×W×3 image of the network's size to its outputs by name, without their first axis. They are copies."""
         given = np.ascontiguousarray(image.transpose(2, 0, 1) if self._chw else image)[None]
+        return {name: answer[0] for name, answer in self.raw(given).items()}
+
+    def raw(self, given: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+        """A C-contiguous array of the network's own input shape and type to its whole outputs by name. They are copies."""
         self._request.infer([given], share_inputs=True)
         return {
-            name: np.array(self._request.get_output_tensor(i).data[0], np.float32) for i, name in enumerate(self._names)
+            name: np.array(self._request.get_output_tensor(i).data, np.float32) for i, name in enumerate(self._names)
         }
 
     def executed(self) -> Counter[str]:
