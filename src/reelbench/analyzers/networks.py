@@ -13,31 +13,40 @@ from reelbench.engines.random_weights import RANDOM
 from reelbench.errors import ConfigError
 
 
+def given(weights: Mapping[str, str | None]) -> dict[str, str]:
+    """The roles that have a catalog entry. ConfigError where ``weights`` is no mapping."""
+    if not isinstance(weights, Mapping):
+        raise ConfigError(f"analyzer.weights is '{weights}'", "give {role: catalog entry}")
+    return {role: file for role, file in weights.items() if file is not None}
+
+
 class WithNetworks(Plain):
     """Several small networks in OpenVINO, each with a role. Between `load` and `close`, ``networks`` has them by role.
 
-    ``weights`` names the catalog entry of each role, ``roles`` how each is fed; ``files`` are roles of further catalog entries
-    that are no networks. A role of ``architecture`` can be 'random' instead: that module of `engines.architectures`, with
-    random weights. Raises ConfigError where the roles are others."""
+    ``weights`` names the catalog entry of each role (null: a role that this variant does without), ``roles`` how each is fed;
+    ``files`` are roles of further catalog entries that are no networks. A role of ``architecture`` can be 'random' instead: that
+    module of `engines.architectures`, with random weights. Raises ConfigError where the roles are others."""
 
     def __init__(
         self,
-        weights: Mapping[str, str],
+        weights: Mapping[str, str | None],
         roles: Mapping[str, Feed],
         threads: int,
         architecture: Mapping[str, str] | None = None,
         files: tuple[str, ...] = (),
     ) -> None:
-        if not isinstance(weights, Mapping) or set(weights) != {*roles, *files}:
-            named = ", ".join(sorted(weights)) if isinstance(weights, Mapping) else weights
-            raise ConfigError(f"analyzer.weights names {named}", f"give {', '.join([*roles, *files])}")
-        self._random = {role: name for role, name in (architecture or {}).items() if weights.get(role) == RANDOM}
-        for role, file in weights.items():
+        self._files = given(weights)
+        if set(self._files) != {*roles, *files}:
+            raise ConfigError(
+                f"analyzer.weights names {', '.join(sorted(self._files))}", f"give {', '.join([*roles, *files])}"
+            )
+        self._random = {role: name for role, name in (architecture or {}).items() if self._files.get(role) == RANDOM}
+        for role, file in self._files.items():
             if file == RANDOM and role not in self._random:
                 raise ConfigError(f"analyzer.weights.{role} cannot be random", "name a catalog entry")
-        self.weights = tuple(weights[role] for role in (*roles, *files) if weights[role] != RANDOM)
+        self.weights = tuple(self._files[role] for role in (*roles, *files) if self._files[role] != RANDOM)
         self.networks: dict[str, SmallNetwork] = {}
-        self._files, self._roles, self._threads = dict(weights), roles, threads
+        self._roles, self._threads = roles, threads
 
     @property
     def quality_absent_reason(self) -> str:
