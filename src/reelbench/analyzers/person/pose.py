@@ -7,7 +7,6 @@ gives both points again, so the detector is not needed for the next frame."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import atan2, hypot, pi
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from reelbench.analyzers.blaze.crops import Picture, Points, Square, cut
 from reelbench.analyzers.blaze.ssd import Detected, Detector
+from reelbench.analyzers.person.outlines import Shape, raster_of, shape_of
 from reelbench.engines.openvino_small import Feed, SmallNetwork
 from reelbench.results import Box
 
@@ -25,22 +25,13 @@ DETECTOR_SIZE, LANDMARK_SIZE = 224, 256
 _STRIDES = (8, 16, 32, 32, 32)
 _LANDMARKS, _HIPS, _TOP = 39, 33, 34
 _MARGIN = 1.25
-_RASTER = 320
-"""Pixels of the longer side of the frame that a mask is drawn into before its outline is taken."""
-
-Outline = tuple[int, ...]
-"""x, y, x, y … in pixels of the displayed frame."""
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """One person in one frame. ``square``: where to look in the next frame. ``cover``: the share of the frame."""
+class Person(Shape):
+    """One person in one frame. ``square``: where to look in the next frame."""
 
     square: Square
-    score: float
-    outlines: tuple[Outline, ...]
-    box: Box
-    cover: float
 
 
 def pose_detector(network: SmallNetwork, threshold: float) -> Detector:
@@ -62,19 +53,11 @@ def read_person(network: SmallNetwork, picture: Picture, square: Square, smalles
     outputs = network(cut(picture, square, LANDMARK_SIZE))
     points = square.to_frame(outputs["Identity"].reshape(_LANDMARKS, 5)[:, :2], LANDMARK_SIZE)
     raster, scale = _drawn(outputs["Identity_2"][..., 0], square, picture.width, picture.height)
-    outlines = _outlines(raster, scale, smallest)
-    cover = float(raster.mean())
-    if not outlines or cover < smallest:
+    shape = shape_of(raster, scale, float(np.clip(outputs["Identity_1"].reshape(-1)[0], 0, 1)), smallest)
+    if shape is None:
         return None
-    corners = np.concatenate([np.array(one).reshape(-1, 2) for one in outlines])
-    (x1, y1), (x2, y2) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
-    return Person(
-        square=_square(points[_HIPS], points[_TOP]),
-        score=float(np.clip(outputs["Identity_1"].reshape(-1)[0], 0, 1)),
-        outlines=outlines,
-        box=(float(x1), float(y1), float(x2), float(y2)),
-        cover=cover,
-    )
+    following = _square(points[_HIPS], points[_TOP])
+    return Person(shape.score, shape.outlines, shape.box, shape.cover, following)
 
 
 def _square(hips: Points, top: Points) -> Square:
@@ -90,9 +73,7 @@ def _drawn(
     the frame for each of its pixels."""
     import cv2
 
-    shrink = _RASTER / max(width, height)
-    size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-    scale = (width / size[0], height / size[1])
+    size, scale = raster_of(width, height)
     middles = np.array([[0.5, 0.5], [LANDMARK_SIZE - 0.5, 0.5], [0.5, LANDMARK_SIZE - 0.5]], np.float32)
     corners = middles - 0.5
     placed = (square.to_frame(middles, LANDMARK_SIZE) / scale - 0.5).astype(np.float32)
@@ -100,21 +81,3 @@ def _drawn(
         mask, cv2.getAffineTransform(corners, placed), size, flags=cv2.INTER_LINEAR, borderValue=(-1e3,)
     )
     return (whole > 0).astype(np.uint8), scale
-
-
-def _outlines(raster: NDArray[np.uint8], scale: Sequence[float], smallest: float) -> tuple[Outline, ...]:
-    """The outer edges of the parts that are large enough, simplified to within a pixel of the raster."""
-    import cv2
-
-    edges, _ = cv2.findContours(raster, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    found = []
-    for edge in edges:
-        if cv2.contourArea(edge) < smallest * raster.size:
-            continue
-        points = cv2.approxPolyDP(edge, 1.0, True).reshape(-1, 2)
-        if len(points) >= 3:
-            # From the middles of the outermost pixels to their far edges: a shape reaches as far as its pixels.
-            grown = np.where(points >= np.array(raster.shape[::-1]) - 1, points + 1, points + 0.5)
-            grown = np.where(points <= 0, points, grown) * scale
-            found.append(tuple(int(value) for value in np.round(grown).reshape(-1)))
-    return tuple(found)
