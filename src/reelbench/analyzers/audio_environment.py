@@ -2,20 +2,25 @@
 
 Speech is what speech_rate heard upstream. Music is where notes are held (`reelbench.analyzers.acoustics.music`). Noise is a floor
 that is never left between words and notes: the quiet moments of every few seconds are still loud, and flat in their spectrum.
+With ``weights`` all of it is what YAMNet hears instead (`reelbench.analyzers.acoustics.yamnet_environment`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reelbench.analyzers.acoustics import music
+from reelbench.analyzers.acoustics import music, yamnet_environment
+from reelbench.analyzers.acoustics.listening import NETWORK, MayListen
 from reelbench.analyzers.acoustics.spectrum import QUIET_DB, Numbers, Sound, Spectrum, measured, runs, smoothed
-from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource
+from reelbench.analyzers.acoustics.yamnet import listen
+from reelbench.analyzers.base import Material, Needs
 from reelbench.engines.base import Evidence
+from reelbench.engines.openvino_small import evidence_of
 from reelbench.errors import ConfigError
 from reelbench.media.types import AudioRequest
 from reelbench.results import AnalyzerResult, Event
@@ -38,10 +43,11 @@ class Heard:
     rumble: Numbers
 
 
-class AudioEnvironment(Plain):
+class AudioEnvironment(MayListen):
     """``size`` and ``hop``: samples at 16 kHz. ``steady``: the share of held notes from which it is music. ``floor_db``: how loud
     the quiet moments of noise are at least; ``flat``: how flat (0…1) their spectrum. ``silence_db``: below it nothing sounds.
-    ``speech``: the analyzer upstream whose events of that name are speech."""
+    ``speech``: the analyzer upstream whose events of that name are speech. ``weights``, ``architecture``, ``hearing``, ``sounds`` and
+    ``threads`` are those of `acoustics.listening.MayListen`; where it listens, nothing is taken from upstream."""
 
     def __init__(
         self,
@@ -52,7 +58,13 @@ class AudioEnvironment(Plain):
         flat: float = 0.05,
         silence_db: float = -60.0,
         speech: str = "speech_rate",
+        weights: Mapping[str, str | None] | None = None,
+        architecture: Mapping[str, str] | None = None,
+        hearing: Mapping[str, Any] | None = None,
+        sounds: str | None = None,
+        threads: int = 1,
     ) -> None:
+        super().__init__(weights, architecture, hearing, sounds, threads)
         if (
             size < 512
             or not 0 < hop <= size
@@ -70,25 +82,31 @@ class AudioEnvironment(Plain):
 
     @property
     def needs(self) -> Needs:
-        return Needs(audio=AudioRequest(RATE), upstream=(self._speech,))
-
-    def load(self, store: WeightsSource) -> None:
-        import scipy.ndimage  # noqa: F401 - it belongs to the start
+        return Needs(audio=AudioRequest(RATE), upstream=() if self.listens else (self._speech,))
 
     def analyze(self, material: Material) -> AnalyzerResult:
         """No sound, no events: not even silence is known of a clip without a track."""
         duration = material.info.duration_s
         events: list[Event] = []
         if material.audio is not None and len(material.audio) >= self._hop:
-            said = [(e.start_s, e.end_s) for e in material.upstream[self._speech].events if e.label == "speech"]
             with material.phases("infer"):
-                events = self._events(material.audio, said, duration)
+                events = self._events(material, material.audio)
         return AnalyzerResult(analyzer=NAME, clip=material.clip, duration_s=duration, events=tuple(events))
 
     def evidence(self) -> Evidence:
+        if self.listens:
+            return evidence_of(self.networks, every_s=self.hearing.every_s)
         return Evidence("numpy", "CPU", "fp32", np.__version__, details={"size": self._size, "hop": self._hop})
 
-    def _events(self, sound: Sound, said: list[tuple[float, float]], duration: float) -> list[Event]:
+    def _events(self, material: Material, sound: Sound) -> list[Event]:
+        duration = material.info.duration_s
+        if self.sounds is not None:
+            heard = listen(self.networks[NETWORK], sound, self.hearing)
+            return yamnet_environment.events(heard, self.sounds, self.names, self.hearing, duration)
+        said = [(e.start_s, e.end_s) for e in material.upstream[self._speech].events if e.label == "speech"]
+        return self._measured(sound, said, duration)
+
+    def _measured(self, sound: Sound, said: list[tuple[float, float]], duration: float) -> list[Event]:
         low, *rest = measured(
             sound, RATE, self._size, self._hop, music.low_power, music.level, _flatness, _power, _rumble
         )

@@ -1,9 +1,15 @@
-"""sound_effects: single sounds (click, whoosh, bell, applause) with their times."""
+"""sound_effects: single sounds (click, whoosh, bell, applause) with their times.
+
+Each kind has a detector of its own (`reelbench.analyzers.acoustics.effects`); with ``weights`` YAMNet hears them instead, and
+more kinds (`reelbench.analyzers.acoustics.yamnet_effects`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from reelbench.analyzers.acoustics import yamnet, yamnet_effects
 from reelbench.analyzers.acoustics.effects import (
     Found,
     Highs,
@@ -14,9 +20,11 @@ from reelbench.analyzers.acoustics.effects import (
     spoken_frames,
     whooshes,
 )
+from reelbench.analyzers.acoustics.listening import NETWORK, MayListen
 from reelbench.analyzers.acoustics.spectrum import Sound
-from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource
+from reelbench.analyzers.base import Material, Needs
 from reelbench.engines.base import Evidence
+from reelbench.engines.openvino_small import evidence_of
 from reelbench.errors import ConfigError
 from reelbench.media.types import AudioRequest
 from reelbench.results import AnalyzerResult, Event
@@ -24,10 +32,11 @@ from reelbench.results import AnalyzerResult, Event
 NAME = "sound_effects"
 
 
-class SoundEffects(Plain):
+class SoundEffects(MayListen):
     """``rate`` in Hz. ``finest_s``, ``fine_s`` and ``coarse_s``: how often a spectrum is taken for clicks, for noise and for what
     rings. ``click_db``, ``whoosh_db``, ``applause_db`` and ``bell_db``: by how much each kind must stand out. ``speech``: the analyzer
-    upstream whose events 'speech' say when more is asked of noise."""
+    upstream whose events 'speech' say when more is asked of noise. ``weights``, ``architecture``, ``hearing``, ``sounds`` and
+    ``threads`` are those of `acoustics.listening.MayListen`; where it listens, none of the others matters."""
 
     def __init__(
         self,
@@ -40,7 +49,13 @@ class SoundEffects(Plain):
         applause_db: float = 6.0,
         bell_db: float = 15.0,
         speech: str = "speech_rate",
+        weights: Mapping[str, str | None] | None = None,
+        architecture: Mapping[str, str] | None = None,
+        hearing: Mapping[str, Any] | None = None,
+        sounds: str | None = None,
+        threads: int = 1,
     ) -> None:
+        super().__init__(weights, architecture, hearing, sounds, threads)
         if not 16000 <= rate <= 96000 or not 0.0005 <= finest_s <= fine_s <= coarse_s <= 0.05:
             raise ConfigError(
                 "analyzer.rate, finest_s, fine_s or coarse_s makes no sense",
@@ -54,15 +69,18 @@ class SoundEffects(Plain):
 
     @property
     def needs(self) -> Needs:
+        if self.listens:
+            return Needs(audio=AudioRequest(yamnet.RATE))
         return Needs(audio=AudioRequest(self._rate), upstream=(self._speech,))
-
-    def load(self, store: WeightsSource) -> None:
-        import scipy.ndimage  # noqa: F401 - it belongs to the start
 
     def analyze(self, material: Material) -> AnalyzerResult:
         duration = material.info.duration_s
         events: list[Event] = []
-        if material.audio is not None and len(material.audio) >= self._rate // 10:
+        if self.sounds is not None and material.audio is not None and len(material.audio):
+            with material.phases("infer"):
+                heard = yamnet.listen(self.networks[NETWORK], material.audio, self.hearing)
+                events = yamnet_effects.events(heard, material.audio, self.sounds, self.names, self.hearing, duration)
+        elif material.audio is not None and len(material.audio) >= self._rate // 10:
             with material.phases("infer"):
                 found = list(self._found(material.audio, self._spoken(material)))
             events = [_event(one, duration) for one in found if one.start_s < duration and not _inside(one, found)]
@@ -70,6 +88,8 @@ class SoundEffects(Plain):
         return AnalyzerResult(analyzer=NAME, clip=material.clip, duration_s=duration, events=tuple(events))
 
     def evidence(self) -> Evidence:
+        if self.listens:
+            return evidence_of(self.networks, every_s=self.hearing.every_s)
         import numpy as np
 
         return Evidence("numpy", "CPU", "fp32", np.__version__, details={"rate": self._rate})
