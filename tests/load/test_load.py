@@ -146,6 +146,21 @@ def loading(clips: Path, runs: Path, scenario: str, *settings: str, **system: ob
     return Loading(_load_config(scenario, settings), composed(clips, runs, **system), read_types(None))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("settings", "plan"),
+    [
+        (["scenario=server"], "first_come"),
+        (["plan=auto", "scenario=server"], "auto"),
+        (["scenario=offline"], "auto"),
+        (["scenario=single_stream"], "auto"),
+    ],
+)
+def test_the_plan_of_a_scenario_unless_another_is_asked_for(settings: list[str], plan: str) -> None:
+    found = compose_load([*settings, "system.analyzers=[audio_analysis]"])
+    assert found.system.plan.name == found.load.plan == plan
+    assert (found.system.plan.order["_target_"] == "reelbench.system.first_come.FirstCome") == (plan == "first_come")
+
+
 @pytest.fixture
 def one_clip(tmp_path: Path) -> Path:
     folder = tmp_path / "clips"
@@ -231,6 +246,7 @@ def test_from_the_command_to_the_page(tmp_path: Path, capsys: pytest.CaptureFixt
         "load.queries=2",
     ]
     words += ["system.analyzers=[color_analysis]", f"runs_dir={tmp_path}", "load.warmup=0", "load.share=3", "--json"]
+    words += ["tracking.uri=off"]
     with pytest.raises(SystemExit) as ended:
         main(words)
     assert ended.value.code == 0

@@ -13,9 +13,10 @@ from reelbench.comparison.folder import comparisons_dir, read_comparison
 from reelbench.comparison.records import ComparisonRecord
 from reelbench.errors import EXIT_UNAVAILABLE, InputError
 from reelbench.tracking.client import TrackingError
-from reelbench.tracking.comparisons import COMPARISON_TAG, log_comparison
-from reelbench.tracking.mlflow_store import MARKER, log_sweep
-from reelbench.tracking.sync import local_comparisons, sync
+from reelbench.tracking.folders import MARKER, log_folder
+from reelbench.tracking.kinds.comparison import COMPARISON_TAG
+from reelbench.tracking.mlflow_store import log_sweep
+from reelbench.tracking.sync import local_folders, sync
 from support.runs import make_run
 from support.tracked import tracked_comparison
 
@@ -35,7 +36,7 @@ def write(folder: Path, record: ComparisonRecord) -> None:
 def test_a_comparison_is_a_parent_with_both_arms_and_says_its_verdict(tmp_path: Path, uri: str):
     folder = tracked_comparison(tmp_path, "whole", ratio=0.25)
     (folder / "report.html").write_text("<p>", encoding="utf-8")
-    parent = log_comparison(folder, uri, "object_detection")
+    parent = log_folder(folder, uri, "object_detection")
     record = read_comparison(folder)
     assert record.mlflow_run_id == parent and record.speed is not None and record.quality is not None
     [run] = found(uri, f"tags.`{COMPARISON_TAG}` = 'whole'")
@@ -77,11 +78,11 @@ def test_a_comparison_is_a_parent_with_both_arms_and_says_its_verdict(tmp_path: 
 
 def test_the_same_comparison_is_never_sent_twice_and_one_that_went_on_is_renewed(tmp_path: Path, uri: str):
     folder = tracked_comparison(tmp_path, "again", status="interrupted", pairs=6)
-    parent = log_comparison(folder, uri, "object_detection")
-    assert log_comparison(folder, uri, "elsewhere") == parent
+    parent = log_folder(folder, uri, "object_detection")
+    assert log_folder(folder, uri, "elsewhere") == parent
     assert len(found(uri, f"tags.`{COMPARISON_TAG}` = 'again'")) == 1
     write(folder, read_comparison(folder).model_copy(update={"status": "finished", "seconds": 77.0}))
-    assert log_comparison(folder, uri, "object_detection") == parent
+    assert log_folder(folder, uri, "object_detection") == parent
     [run] = found(uri, f"tags.`{COMPARISON_TAG}` = 'again'")
     assert run.info.status == "FINISHED" and run.data.metrics["seconds"] == 77
     assert len(found(uri, f"tags.`mlflow.parentRunId` = '{parent}'")) == 2
@@ -93,7 +94,7 @@ def test_an_unbounded_interval_is_left_out(tmp_path: Path, uri: str):
     assert record.speed is not None
     record.speed.effect.low, record.speed.effect.high = 0.0, float("inf")
     write(folder, record)
-    log_comparison(folder, uri, "object_detection")
+    log_folder(folder, uri, "object_detection")
     [run] = found(uri, f"tags.`{COMPARISON_TAG}` = 'unbounded'")
     assert "speed_high" not in run.data.metrics and "speed_ratio" in run.data.metrics
 
@@ -103,7 +104,7 @@ def test_a_comparison_that_could_not_be_sent_is_kept_and_sent_later_with_its_arm
 ):
     folder = tracked_comparison(comparisons_dir(tmp_path), "late")
     with pytest.raises(TrackingError, match="late") as caught:
-        log_comparison(folder, closed_port, "object_detection")
+        log_folder(folder, closed_port, "object_detection")
     assert caught.value.exit_code == EXIT_UNAVAILABLE and "track sync" in caught.value.hint
     assert read_comparison(folder).mlflow_run_id is None and (folder / MARKER).is_file()
     running = tracked_comparison(comparisons_dir(tmp_path), "live", status="running")
@@ -114,7 +115,7 @@ def test_a_comparison_that_could_not_be_sent_is_kept_and_sent_later_with_its_arm
     sent = read_comparison(folder).mlflow_run_id
     assert report.sent == {str(folder): sent} and list(report.skipped) == [str(running)]
     assert list(report.damaged) == [str(comparisons_dir(tmp_path) / "broken")]
-    assert not (folder / MARKER).exists() and not local_comparisons(tmp_path)[0][0].pending
+    assert not (folder / MARKER).exists() and not local_folders(tmp_path)[0][0].pending
     for letter in ("a", "b"):
         [arm] = found(uri, f"tags.`reelbench.run_id` = 'late-{letter}'")
         assert arm.data.tags["mlflow.parentRunId"] == sent
@@ -135,7 +136,7 @@ def test_runs_that_were_made_before_stay_what_they_are(tmp_path: Path, uri: str,
     write(folder, record)
     for letter in ("a", "b"):
         shutil.rmtree(folder / letter)
-    parent = log_comparison(folder, uri, "object_detection")
+    parent = log_folder(folder, uri, "object_detection")
     [run] = found(uri, f"tags.`{COMPARISON_TAG}` = 'before'")
     [one] = found(uri, "tags.`reelbench.run_id` = 'early-one'")
     assert run.data.tags["a.mlflow_run"] == one.info.run_id
@@ -149,7 +150,7 @@ def test_runs_that_were_made_before_stay_what_they_are(tmp_path: Path, uri: str,
 def test_an_arm_that_never_began_does_not_keep_the_comparison_back(tmp_path: Path, uri: str):
     folder = tracked_comparison(tmp_path, "half", invalid="arm B crashed before its first pass", status="failed")
     shutil.rmtree(folder / "b")
-    parent = log_comparison(folder, uri, "object_detection")
+    parent = log_folder(folder, uri, "object_detection")
     [run] = found(uri, f"tags.`{COMPARISON_TAG}` = 'half'")
     assert (run.info.status, run.data.tags["verdict"]) == ("FAILED", "invalid")
     assert len(found(uri, f"tags.`mlflow.parentRunId` = '{parent}'")) == 1
@@ -157,4 +158,4 @@ def test_an_arm_that_never_began_does_not_keep_the_comparison_back(tmp_path: Pat
 
 def test_a_folder_that_is_no_comparison_is_refused(tmp_path: Path, uri: str):
     with pytest.raises(InputError, match=r"comparison\.json"):
-        log_comparison(tmp_path, uri, "object_detection")
+        log_folder(tmp_path, uri, "object_detection")

@@ -13,7 +13,7 @@ from reelbench.bench.records import QualityRecord
 from reelbench.errors import EXIT_UNAVAILABLE, EXIT_USAGE, InputError
 from reelbench.tracking import history
 from reelbench.tracking.client import TrackingError
-from reelbench.tracking.comparisons import log_comparison
+from reelbench.tracking.folders import log_folder
 from reelbench.tracking.history import read_history
 from reelbench.tracking.mlflow_store import log_run
 from support.runs import make_environment, make_run
@@ -38,7 +38,7 @@ def test_points_hold_what_the_runs_measured_oldest_first_from_every_experiment(
     sent(tmp_path / "second", uri, "2026-03-02T14:00:00+02:00", invalid="it ran elsewhere")
     agreement = QualityRecord(primary="map50", reference="baseline", agreement={"agreement_f1": 0.9})
     sent(tmp_path / "fourth", uri, "2026-03-04T12:00:00+00:00", analyzer="other", quality=agreement)
-    log_comparison(tracked_comparison(tmp_path, "arms", analyzer="compared"), uri, "history")
+    log_folder(tracked_comparison(tmp_path, "arms", analyzer="compared"), uri, "history")
 
     points = read_history(uri, "watched").points
     assert [point.run_id for point in points] == ["first", "second", "third"]

@@ -19,7 +19,8 @@ import yaml
 from reelbench.bench.run_folder import RunFolder, read_record
 from reelbench.errors import EXIT_UNAVAILABLE
 from reelbench.tracking.client import TrackingError
-from reelbench.tracking.mlflow_store import MARKER, finish_parent, log_run, log_sweep, start_parent
+from reelbench.tracking.folders import MARKER
+from reelbench.tracking.mlflow_store import finish_parent, log_run, log_sweep, start_parent
 from reelbench.tracking.payload import DIGEST_TAG, read_payload
 from support.runs import make_run
 

@@ -14,7 +14,8 @@ from reelbench.bench.run_folder import read_record
 from reelbench.cli.track import command
 from reelbench.errors import EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE, InputError
 from reelbench.tracking.client import TrackingError
-from reelbench.tracking.mlflow_store import MARKER, log_run, log_sweep
+from reelbench.tracking.folders import MARKER
+from reelbench.tracking.mlflow_store import log_run, log_sweep
 from reelbench.tracking.sync import sync
 from support.runs import make_run
 

@@ -16,6 +16,7 @@ def ab_system(
 ) -> int:
     """Compare, print, and return the exit code."""
     from reelbench.config import search_path
+    from reelbench.publish import track
     from reelbench.report.progress import Progress
     from reelbench.report.system_ab_page import write_system_ab_page
     from reelbench.report.system_ab_terminal import comparison_json, print_system_comparison
@@ -32,6 +33,9 @@ def ab_system(
             progress.message("interrupted: whole pairs are kept; the same command with --resume goes on from there")
             raise
         page = write_system_ab_page(folder.path)
+        progress.stage("MLflow")
+        if sent := track(folder.path, progress):
+            folder.record.mlflow_run_id = sent
     if as_json:
         click.echo(json.dumps(comparison_json(folder.record, str(page)), indent=1))
     else:

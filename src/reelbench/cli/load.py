@@ -21,7 +21,8 @@ def command(settings: tuple[str, ...], config_dir: Path | None, as_json: bool) -
         reelbench load scenario=single_stream corpus=system load.queries=22
         reelbench load scenario=server corpus=system load.queries=33 load.rate=8 load.bound_s=20
 
-    Other SETTINGs are those of 'reelbench system'. Ctrl-C ends it; what was done until then is kept and shown.
+    Other SETTINGs are those of 'reelbench system'; the server scenario takes plan=first_come unless another is named. Ctrl-C ends it;
+    what was done until then is kept and shown.
 
     Exit codes: 0 every clip is done, and the bound kept; 1 the bound was broken; 5 an analyzer failed or timed out; 2 bad usage or
     a clip that cannot be read; 130 interrupted.
@@ -29,6 +30,7 @@ def command(settings: tuple[str, ...], config_dir: Path | None, as_json: bool) -
     from reelbench.config import search_path
     from reelbench.load.config import compose_load
     from reelbench.load.run import run_load
+    from reelbench.publish import track
     from reelbench.report.load_page import write_load_page
     from reelbench.report.load_terminal import print_load
     from reelbench.report.system_progress import SystemProgress
@@ -42,6 +44,9 @@ def command(settings: tuple[str, ...], config_dir: Path | None, as_json: bool) -
             click.echo("interrupted: what was done until then is in the load folder", err=True)
             raise
         page = write_load_page(folder.path)
+        progress.stage("MLflow")
+        if sent := track(folder.path, progress):
+            folder.record.mlflow_run_id = sent
     if as_json or loading.system.base.json_output:
         click.echo(folder.record.model_dump_json(indent=1))
     else:

@@ -28,6 +28,7 @@ def command(settings: tuple[str, ...], config_dir: Path | None, as_json: bool) -
     130 interrupted.
     """
     from reelbench.config import search_path
+    from reelbench.publish import track, tracking_of_system
     from reelbench.report.clip_page import PAGES, write_clip_pages
     from reelbench.report.system_page import write_system_page
     from reelbench.report.system_progress import SystemProgress
@@ -46,6 +47,9 @@ def command(settings: tuple[str, ...], config_dir: Path | None, as_json: bool) -
         progress.stage("pages")
         write_clip_pages(folder, folder.path / PAGES)
         page = write_system_page(folder.path)
+        progress.stage("MLflow")
+        if sent := track(folder.path, progress, tracking_of_system(composed)):
+            folder.record.mlflow_run_id = sent
     if as_json or composed.base.json_output:
         click.echo(folder.record.model_dump_json(indent=1))
     else:

@@ -1,4 +1,4 @@
-"""``reelbench track``: which runs and comparisons MLflow has, and sending it the others."""
+"""``reelbench track``: which runs of every kind MLflow has, and sending it the others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from reelbench.tracking.sync import Local, LocalComparison, SyncReport
+    from reelbench.tracking.sync import SyncReport
 
 _runs_dir = click.option("--runs-dir", default="runs", show_default=True, help="The folder of the run folders.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -56,16 +56,21 @@ def sync_command(runs_dir: str, uri: str | None, experiment: str | None, everyth
 @_runs_dir
 @_json
 def list_command(runs_dir: str, as_json: bool) -> int:
-    """List the runs and the comparisons on disk, and which of them MLflow has."""
+    """List what is on disk (runs, comparisons, runs of the whole system, load runs), and which of it MLflow has."""
     from pathlib import Path
 
     from reelbench.errors import EXIT_OK, EXIT_USAGE
-    from reelbench.tracking.sync import local_comparisons, local_runs
+    from reelbench.tracking.sync import local_folders
 
-    runs, damaged = local_runs(Path(runs_dir))
-    comparisons, damaged_too = local_comparisons(Path(runs_dir))
-    damaged |= damaged_too
-    rows = [*(_row(run) for run in runs), *(_comparison_row(found) for found in comparisons)]
+    found, damaged = local_folders(Path(runs_dir))
+    rows = [
+        {
+            "folder": str(item.folder),
+            **item.kind.row(item.record),
+            "mlflow": None if item.pending else item.record.mlflow_run_id,
+        }
+        for item in found
+    ]
     if as_json:
         import json
 
@@ -73,33 +78,6 @@ def list_command(runs_dir: str, as_json: bool) -> int:
     else:
         _print_rows(rows, damaged)
     return EXIT_USAGE if damaged else EXIT_OK
-
-
-def _row(run: Local) -> dict[str, str | None]:
-    return {
-        "run": run.record.run_id,
-        "folder": str(run.folder),
-        "analyzer": run.record.analyzer,
-        "requested": run.record.requested,
-        "effective": run.record.effective,
-        "corpus": run.record.corpus,
-        "status": "invalid" if run.record.invalid else run.record.status,
-        "mlflow": None if run.pending else run.record.mlflow_run_id,
-    }
-
-
-def _comparison_row(found: LocalComparison) -> dict[str, str | None]:
-    record = found.record
-    return {
-        "run": record.id,
-        "folder": str(found.folder),
-        "analyzer": record.analyzer,
-        "requested": f"{record.a.label} against {record.b.label}",
-        "effective": f"{record.a.effective} against {record.b.effective}",
-        "corpus": record.corpus,
-        "status": record.verdict or record.status,
-        "mlflow": None if found.pending else record.mlflow_run_id,
-    }
 
 
 def _print_rows(rows: list[dict[str, str | None]], damaged: dict[str, str]) -> None:

@@ -28,6 +28,7 @@ class LoadConfig(_Strict):
     """conf/load/<scenario>.yaml; the comments there say what each means."""
 
     name: Scenario
+    plan: str
     queries: int | None = Field(ge=1)
     warmup: int = Field(ge=0)
     rate: Literal["auto"] | float
@@ -83,7 +84,8 @@ def compose_load(settings: Sequence[str]) -> Loading:
     if scenario not in SCENARIOS:
         raise ConfigError(f"there is no scenario '{scenario}'", f"there are: {', '.join(SCENARIOS)}")
     load = _load_config(scenario, own)
-    return Loading(load, compose_system(rest), read_types(load.types))
+    system = compose_system([f"plan={load.plan}", *rest])  # of two the last holds
+    return Loading(load.model_copy(update={"plan": system.plan.name}), system, read_types(load.types))
 
 
 def _load_config(scenario: str, own: Sequence[str]) -> LoadConfig:

@@ -146,6 +146,7 @@ class LoadRecord(_Model):
     kinds: dict[str, str] = Field(default_factory=dict)
     refused: dict[str, str] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
+    mlflow_run_id: str | None = None
 
     @property
     def counted(self) -> list[Query]:

@@ -153,6 +153,7 @@ class SystemRecord(_Model):
     totals: Totals = Field(default_factory=Totals)
     prediction: dict[str, Any] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
+    mlflow_run_id: str | None = None
 
     @property
     def counts(self) -> Counter[str]:

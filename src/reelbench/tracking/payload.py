@@ -1,15 +1,17 @@
-"""What MLflow is told about a run, read from its folder. Nothing here needs MLflow."""
+"""What MLflow is told about a run, read from its folder, and what all payloads have in common. Nothing here needs MLflow."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from pydantic import BaseModel
 
 from reelbench.bench.records import PHASES, RunRecord
 from reelbench.bench.run_folder import RunFolder
@@ -23,6 +25,8 @@ DIGEST_TAG = "reelbench.digest"
 COMPARISON_OF_TAG = "reelbench.arm_of"
 """On a run that was an arm of a comparison: the comparison's id."""
 
+KIND_TAG = "reelbench.kind"
+_STATUS = {"finished": "FINISHED", "failed": "FAILED"}
 _FILES = (
     "run.json",
     "config.yaml",
@@ -36,8 +40,8 @@ _FILES = (
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """One run, or one comparison (then ``id_tag`` is another). ``artifacts`` are files with the artifact folder that they go to;
-    times are Unix milliseconds."""
+    """One run, or what else has a folder (then ``id_tag`` is another). ``artifacts`` are files with the artifact folder that they go
+    to; times are Unix milliseconds."""
 
     run_id: str
     name: str
@@ -55,13 +59,13 @@ class Payload:
 def read_payload(folder: Path) -> Payload:
     """Read a run folder. Raises InputError where it is none, or is damaged."""
     run = RunFolder.open(folder)
-    record, config, environment = run.record, _read_config(folder), read_environment(folder)
+    record, config, environment = run.record, read_config(folder), read_environment(folder)
     started, ended = _times(run)
     return Payload(
         run_id=record.run_id,
         name=f"{record.analyzer} {record.effective} {record.corpus}",
-        digest=digest(record.model_dump(mode="json", exclude={"mlflow_run_id"})),
-        status={"finished": "FINISHED", "failed": "FAILED"}.get(record.status, "KILLED"),
+        digest=content_digest(record),
+        status=mlflow_status(record.status),
         started_ms=started,
         ended_ms=ended,
         params=flatten({**config, "requested": record.requested, "effective": record.effective}),
@@ -86,8 +90,31 @@ def _metrics(run: RunFolder) -> dict[str, float]:
         of_clip = record.quality.agreement_per_clip.get(clip, {})
         figures |= {f"agreement.{_plain(name)}": value for name, value in of_clip.items()}
         metrics |= {f"clip.{key}.{name}": value for name, value in figures.items()}
-    # What is not a number was not measured: it is left out, never sent as NaN.
-    return {name: float(value) for name, value in metrics.items() if isfinite(value)}
+    return measured(metrics)
+
+
+def content_digest(record: BaseModel) -> str:
+    """Of all of a record but where MLflow has it."""
+    return digest(record.model_dump(mode="json", exclude={"mlflow_run_id"}))
+
+
+def mlflow_status(status: str) -> str:
+    return _STATUS.get(status, "KILLED")
+
+
+def measured(figures: Mapping[str, float | None]) -> dict[str, float]:
+    """What is None or not a number was not measured: it is left out, never sent as 0 or NaN."""
+    return {name: float(value) for name, value in figures.items() if value is not None and isfinite(value)}
+
+
+def clean_tags(tags: Mapping[str, object]) -> dict[str, str]:
+    """Tags as MLflow takes them, without passwords; empty ones are left out."""
+    return {name: cut(hide_passwords(str(value)), TAG_LENGTH) for name, value in tags.items() if value}
+
+
+def files_of(folder: Path, names: Iterable[str]) -> tuple[tuple[Path, str], ...]:
+    """Those of the named files that are there, as artifacts."""
+    return tuple((folder / name, "") for name in names if (folder / name).is_file())
 
 
 def _plain(name: str) -> str:
@@ -128,7 +155,7 @@ def _tags(record: RunRecord, environment: Mapping[str, Any]) -> dict[str, str]:
     }
     tags |= {f"evidence.{safe_key(key)}": _word(value) for key, value in record.evidence.items() if _is_scalar(value)}
     tags |= {f"weights.{safe_key(name)}": value for name, value in record.weights.items()}
-    return {name: cut(hide_passwords(str(value)), TAG_LENGTH) for name, value in tags.items() if value}
+    return clean_tags(tags)
 
 
 def machine_tags(environment: Mapping[str, Any]) -> dict[str, str]:
@@ -162,25 +189,35 @@ def _word(value: Any) -> str:
 
 
 def _times(run: RunFolder) -> tuple[int, int]:
-    try:
-        started = datetime.fromisoformat(run.record.created).timestamp()
-    except ValueError as error:
-        raise InputError(f"{run.path / 'run.json'}: created: {error}") from error
+    started = unix_time(run.record.created, run.path / "run.json")
     ended = max((row["started"] + row["total_s"] for row in run.samples), default=started)
     return int(started * 1000), int(max(started, ended) * 1000)
 
 
+def unix_time(moment: str, file: Path) -> float:
+    """Seconds since 1970 of a moment in ``file``; InputError where it is none."""
+    try:
+        return datetime.fromisoformat(moment).timestamp()
+    except ValueError as error:
+        raise InputError(f"{file}: {error}") from error
+
+
 def _artifacts(folder: Path) -> list[tuple[Path, str]]:
-    files = [(folder / name, "") for name in _FILES if (folder / name).is_file()]
-    return files + [(file, "results") for file in sorted((folder / "results").glob("[!.]*.json"))]
+    return [
+        *files_of(folder, _FILES),
+        *((file, "results") for file in sorted((folder / "results").glob("[!.]*.json"))),
+    ]
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, Any]:
+    """The ``config.yaml`` of a folder; empty where it has none, InputError where it is damaged."""
     import yaml
 
+    # That of a whole system is long, and libyaml reads it eight times as fast.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     file = folder / "config.yaml"
     try:
-        return _mapping(file, yaml.safe_load(_text(file)))
+        return _mapping(file, yaml.load(_text(file), Loader=loader))
     except yaml.YAMLError as error:
         raise InputError(f"{file} cannot be read: {error}") from error
 

@@ -106,6 +106,7 @@ class SystemComparison(_Model):
     calibration: Calibrated | None = None
     notes: list[str] = Field(default_factory=list)
     seconds: float = 0.0
+    mlflow_run_id: str | None = None
 
     def arm(self, name: ArmName) -> Arm:
         return self.a if name == "a" else self.b
