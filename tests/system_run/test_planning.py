@@ -20,9 +20,10 @@ from reelbench.errors import ConfigError, InputError, ReelBenchError
 from reelbench.report.plan_terminal import print_comparison, print_what_if
 from reelbench.report.system_terminal import predicted
 from reelbench.report.wording import number
+from reelbench.system.costs import busy_s
 from reelbench.system.folder import SystemFolder
 from reelbench.system.planning.compare import compare
-from reelbench.system.planning.fit import busy_s, line, timings_of
+from reelbench.system.planning.fit import line, timings_of
 from reelbench.system.planning.measure import compose_measuring, find_run, write_timings
 from reelbench.system.planning.predict import predict, setting_of
 from reelbench.system.planning.whatif import split_factors, what_if

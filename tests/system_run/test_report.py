@@ -62,6 +62,13 @@ def test_the_figures_add_up(folder: SystemFolder) -> None:
     assert totals.utilisation == pytest.approx(8 / 12) and totals.decode_share == pytest.approx(2 / 8)
     assert eye.cpu_per_video_s == pytest.approx(0.3) and eye.share == pytest.approx(3 / 8)
     assert folder.record.analyzers["judge"].cpu_per_video_s is None
+
+
+def test_a_decoder_that_waits_for_a_core_does_not_work(folder: SystemFolder) -> None:
+    """Four seconds of wall time, three of them waiting: half of it decoding is half of the one second of processor time."""
+    waited = {"decode_busy_s": 2.0, "run_queue_s": 3.0}
+    add_costs(folder.record, [span("eye", 0.0, 4.0, 0, cpu_s=1.0, sample=waited)])
+    assert folder.record.totals.decode_share == pytest.approx(0.5)
     assert folder.record.exit_code == 5
 
 

@@ -56,13 +56,35 @@ def makespan(number: int, session: Session, spans: Sequence[Span]) -> float:
     return max(span.end_s for span in work) - begun
 
 
+def wall_s(span: Span) -> float:
+    """Seconds of wall time, with those in which the task waited for a core that others used: this process and the kernel among them."""
+    return span.end_s - span.start_s
+
+
+def busy_s(span: Span) -> float:
+    """Seconds of wall time in which the task had its core: without those in which it waited for one that others used.
+
+    The waiting is the kernel's run-queue delay over all threads; no task is taken to be shorter than its processor time, or
+    longer than it was.
+    """
+    wall = wall_s(span)
+    waited = float(span.sample.get("run_queue_s") or 0.0)
+    return min(wall, max(wall - waited, span.cpu_s or 0.0))
+
+
 def _decode_share(work: Sequence[Span], total_cpu: float) -> float | None:
-    """Of all processor time: that of the built-in tasks; where each analyzer decodes for itself, what its decoder worked."""
+    """Of all processor time: that of the built-in tasks; where each analyzer decodes for itself, what its decoder worked, less its
+    share of what the task waited for a core."""
     if not total_cpu:
         return None
     shared = sum(span.cpu_s or 0.0 for span in work if span.name in BUILT_IN)
-    own = sum(float(span.sample.get("decode_busy_s") or 0.0) for span in work if span.name not in BUILT_IN)
+    own = sum(_decoded_s(span) for span in work if span.name not in BUILT_IN)
     return (shared + own) / total_cpu
+
+
+def _decoded_s(span: Span) -> float:
+    seconds, wall = float(span.sample.get("decode_busy_s") or 0.0), wall_s(span)
+    return min(span.cpu_s or 0.0, seconds * busy_s(span) / wall) if wall else 0.0
 
 
 @dataclass(frozen=True, slots=True)

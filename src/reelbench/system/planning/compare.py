@@ -8,9 +8,8 @@ from dataclasses import replace
 from pydantic import Field
 
 from reelbench.errors import InputError
-from reelbench.system.costs import critical_path, makespan
+from reelbench.system.costs import busy_s, critical_path, makespan
 from reelbench.system.folder import SystemFolder
-from reelbench.system.planning.fit import busy_s
 from reelbench.system.planning.predict import Figures, Prediction, prediction_of, schedule_of, setting_of
 from reelbench.system.planning.simulate import Setting
 from reelbench.system.records import Span

@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 from reelbench.errors import InputError
+from reelbench.system.costs import wall_s
 from reelbench.system.folder import SystemFolder
 from reelbench.system.planning.crowding import Pass, crowds, slowdown, stretched
 from reelbench.system.records import Span
@@ -31,22 +32,6 @@ class Fit:
     timing: Timing
     clips: int
     error: float
-
-
-def wall_s(span: Span) -> float:
-    """Seconds of wall time, with those in which the task waited for a core that others used: this process and the kernel among them."""
-    return span.end_s - span.start_s
-
-
-def busy_s(span: Span) -> float:
-    """Seconds of wall time in which the task had its core: without those in which it waited for one that others used.
-
-    The waiting is the kernel's run-queue delay over all threads; no task is taken to be shorter than its processor time, or
-    longer than it was.
-    """
-    wall = wall_s(span)
-    waited = float(span.sample.get("run_queue_s") or 0.0)
-    return min(wall, max(wall - waited, span.cpu_s or 0.0))
 
 
 def timings_of(

@@ -9,8 +9,9 @@ from reelbench.bench.live import Progress
 from reelbench.errors import InputError
 from reelbench.paths import write_text
 from reelbench.system.config import Composed, compose_system
+from reelbench.system.costs import busy_s, wall_s
 from reelbench.system.folder import RECORD, SystemFolder
-from reelbench.system.planning.fit import Fit, busy_s, timings_of, wall_s
+from reelbench.system.planning.fit import Fit, timings_of
 from reelbench.system.runner import run_system
 from reelbench.system.setup import TIMINGS, machine_of
 from reelbench.system.tasks import Timings, read_timings
