@@ -87,7 +87,7 @@ class Pretended:
         self._segments = segments
         self.asked: dict[str, Any] = {}
 
-    def transcribe(self, sound: Any, **asked: Any) -> tuple[Any, None]:
+    def transcribe(self, sound: Any, **asked: Any) -> tuple[Any, Any]:
         self.asked = asked
         made = [
             SimpleNamespace(
@@ -96,7 +96,7 @@ class Pretended:
             )
             for words in self._segments
         ]
-        return iter(made), None
+        return iter(made), SimpleNamespace(language="fr", language_probability=0.75)
 
 
 def analyzed(network: Pretended, samples: int, **settings: Any) -> AnalyzerResult:
@@ -116,6 +116,7 @@ def test_words_and_segments_stay_within_the_clip() -> None:
         ("word", "you", 1.8, 2.0),
     ]
     assert events[2].score == 1.0
+    assert events[0].attributes == {"language": "fr", "language_probability": 0.75}
     assert (network.asked["beam_size"], network.asked["language"], network.asked["vad_filter"]) == (3, None, True)
     assert network.asked["temperature"] == 0.0  # no dice: the same sound gives the same words
 

@@ -2,7 +2,8 @@
 (docs say for what not to use it).
 
 Every technique is one switch of the configuration: faces from eye_tracking upstream (no detector of its own),
-``looks`` (so many crops of each face), ``mirror``, ``sampling`` and ``size`` of the frames, ``threads``."""
+``looks`` (so many crops of each face), ``mirror``, ``sampling`` and ``size`` of the frames, ``threads``, and which
+networks there are: one for age and one for gender, or InsightFace's one for both."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from typing import Any
 from reelbench.analyzers.base import Material, Needs, naming
 from reelbench.analyzers.blaze.crops import Picture, size_of
 from reelbench.analyzers.blaze.ssd import Detector
+from reelbench.analyzers.faces import genderage
 from reelbench.analyzers.faces.events import FACE
 from reelbench.analyzers.faces.networks import DETECTOR_FEED, face_detector
 from reelbench.analyzers.faces.portraits import (
@@ -24,31 +26,34 @@ from reelbench.analyzers.faces.portraits import (
     eyes_in,
     frontal,
 )
-from reelbench.analyzers.networks import WithNetworks
+from reelbench.analyzers.networks import WithNetworks, given
 from reelbench.engines.base import Evidence
 from reelbench.engines.openvino_small import evidence_of
 from reelbench.errors import ConfigError
 from reelbench.media.types import FrameRequest, Sampling
-from reelbench.results import AnalyzerResult, Event
+from reelbench.results import AnalyzerResult, Box, Event
 
 NAME = "age_estimation"
 _EYES = "eye_tracking"
+_BOTH = "genderage"
 _ROLES = {"detector": DETECTOR_FEED, "age": FEED, "gender": FEED}
+_ROLES_OF_BOTH = {"detector": DETECTOR_FEED, _BOTH: genderage.FEED}
 
 
 class AgeEstimation(WithNetworks):
     """Estimates apparent age and gender of each face.
 
-    ``weights`` names the catalog entry of each network: detector, age, gender. ``size`` is [width, height] of the
-    frames, null as displayed. ``upstream_faces``: take faces and eyes from eye_tracking, where it is upstream; false,
-    or without it, the detector looks for them in every frame. ``threshold``: least score of a detection. ``looks``:
-    at most so many crops of each face, null all. ``least_apart``: eyes closer than this share of the face's width are
-    a profile, which is not estimated. ``mirror``: each crop is estimated twice, once mirrored. ``gap_s``: a face that
-    is not detected for longer is another one. Raises ConfigError where one makes no sense."""
+    ``weights`` names the catalog entry of each network: detector, age and gender, or detector and genderage (the other
+    two null). ``architecture`` builds a role whose entry is 'random'. ``size`` is [width, height] of the frames, null as
+    displayed. ``upstream_faces``: take faces and eyes from eye_tracking, where it is upstream; false, or without it, the
+    detector looks for them in every frame. ``threshold``: least score of a detection. ``looks``: at most so many crops of
+    each face, null all. ``least_apart``: eyes closer than this share of the face's width are a profile, which is not
+    estimated. ``mirror``: each crop is estimated twice, once mirrored. ``gap_s``: a face that is not detected for longer is
+    another one. Raises ConfigError where one makes no sense."""
 
     def __init__(
         self,
-        weights: Mapping[str, str],
+        weights: Mapping[str, str | None],
         sampling: Mapping[str, Any],
         size: Sequence[int] | None = None,
         upstream_faces: bool = False,
@@ -59,8 +64,9 @@ class AgeEstimation(WithNetworks):
         mirror: bool = False,
         gap_s: float = 0.6,
         threads: int = 1,
+        architecture: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(weights, _ROLES, threads)
+        super().__init__(weights, _ROLES_OF_BOTH if _BOTH in given(weights) else _ROLES, threads, architecture)
         if not 0 < threshold < 1 or not 0 <= least_apart < 1 or (looks is not None and looks < 1) or gap_s < 0:
             raise ConfigError(
                 "analyzer.threshold, least_apart, looks or gap_s makes no sense",
@@ -78,9 +84,9 @@ class AgeEstimation(WithNetworks):
         return Needs(frames=self._request, upstream_if_any=(_EYES,) if self._upstream else ())
 
     def analyze(self, material: Material) -> AnalyzerResult:
-        given = self._upstream and _EYES in material.upstream
-        self._from = _EYES if given else "detector"
-        sitters, pts_s = (self._known if given else self._detected)(material)
+        known = self._upstream and _EYES in material.upstream
+        self._from = _EYES if known else "detector"
+        sitters, pts_s = (self._known if known else self._detected)(material)
         with material.phases("postprocess", items=0):
             found = [event for sitter in sitters if (event := event_of(sitter, FACE)) is not None]
         return AnalyzerResult(
@@ -140,7 +146,11 @@ class AgeEstimation(WithNetworks):
                 self._look(sitter, picture, eyes, sitter.track[-1].box)
         return [sitter for sitter, _ in seen]
 
-    def _look(self, sitter: Sitter, picture: Picture, eyes: Eyes, box: tuple[float, float, float, float]) -> None:
-        if frontal(eyes, box, self._least_apart):
-            networks = self.networks
+    def _look(self, sitter: Sitter, picture: Picture, eyes: Eyes, box: Box) -> None:
+        networks = self.networks
+        if not frontal(eyes, box, self._least_apart):
+            return
+        if _BOTH in networks:
+            sitter.estimates.append(genderage.estimate(networks[_BOTH], picture, box, self._mirror))
+        else:
             sitter.estimates.append(estimate(networks["age"], networks["gender"], picture, eyes, self._mirror))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource
+from reelbench.analyzers.speech.encoded import encode_once
 from reelbench.analyzers.speech.pieces import features_in_pieces, voice_in_pieces
+from reelbench.engines import whisper_random
 from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.random_weights import RANDOM, REASON
 from reelbench.errors import ConfigError, UnavailableError, WeightsError
 from reelbench.media.types import AudioRequest
 from reelbench.results import AnalyzerResult, Event
@@ -19,14 +23,16 @@ _DEVICES = ("cpu", "cuda")
 
 
 class SpeechTranscription(Plain):
-    """``weights``: the catalog entries of one CTranslate2 model, which lie in one folder. ``compute`` is CTranslate2's compute type
-    ('int8', 'float32', 'float16' on a GPU). ``language``: what is spoken ('en'); null lets a multilingual network find out.
-    ``beam``: hypotheses that are followed; ``voice_first``: Silero's voice activity leaves out what is no speech; ``context``: each
-    half minute is given what was said before (and may repeat it). ``threads`` 0 is CTranslate2's own choice."""
+    """``weights``: the catalog entries of one CTranslate2 model, which lie in one folder, or 'random': then ``architecture``
+    (`engines.whisper_random`) is written with random weights. ``compute`` is CTranslate2's compute type ('int8', 'float32',
+    'float16' on a GPU). ``language``: what is spoken ('en'); null lets a multilingual network find out from the first half
+    minute, and the segments say what it found. ``beam``: hypotheses that are followed; ``voice_first``: Silero's voice activity
+    leaves out what is no speech; ``context``: each half minute is given what was said before (and may repeat it). ``threads``
+    0 is CTranslate2's own choice."""
 
     def __init__(
         self,
-        weights: Mapping[str, str],
+        weights: Mapping[str, str] | str,
         compute: str = "float32",
         device: str = "cpu",
         language: str | None = "en",
@@ -34,6 +40,7 @@ class SpeechTranscription(Plain):
         voice_first: bool = False,
         context: bool = True,
         threads: int = 0,
+        architecture: str | None = None,
     ) -> None:
         if compute not in _PRECISIONS:
             raise ConfigError(f"analyzer.compute is '{compute}'", f"one of {', '.join(_PRECISIONS)}")
@@ -42,11 +49,21 @@ class SpeechTranscription(Plain):
                 f"analyzer.device={device}, beam={beam}, threads={threads}",
                 "device cpu or cuda, beam of 1 or more, threads of 0 or more",
             )
-        self._files, self._compute, self._device = dict(weights), compute, device
+        self._random = ""
+        if isinstance(weights, str):
+            if weights != RANDOM or architecture is None:
+                raise ConfigError(f"analyzer.weights is '{weights}'", "give the files of one network by name")
+            self._random = whisper_random.key(architecture)
+        self._architecture, self._compute, self._device = architecture, compute, device
         self._language, self._beam, self._threads = language, beam, threads
         self._voice_first, self._context = voice_first, context
         self._model: Any = None
-        self.weights = tuple(self._files.values())
+        self.weights = () if isinstance(weights, str) else tuple(weights.values())
+
+    @property
+    def quality_absent_reason(self) -> str:
+        """Why the results must not be scored; empty where they may be."""
+        return REASON if self._random else ""
 
     @property
     def needs(self) -> Needs:
@@ -65,6 +82,10 @@ class SpeechTranscription(Plain):
                 return Availability(False, "CTranslate2 finds no NVIDIA GPU", "use device=cpu, or a machine with a GPU")
         return Availability(True)
 
+    def prepare(self, store: WeightsSource) -> None:
+        if self._random and self._architecture:
+            whisper_random.prepare(store.derived(self._random), self._architecture)
+
     def load(self, store: WeightsSource) -> None:
         try:
             from faster_whisper import WhisperModel
@@ -73,8 +94,7 @@ class SpeechTranscription(Plain):
                 f"faster-whisper cannot be imported: {error}", "pip install faster-whisper"
             ) from error
 
-        files = [store.path(name) for name in self.weights]
-        folder = files[0].parent
+        folder = self._folder(store)
         try:
             self._model = WhisperModel(
                 str(folder),
@@ -88,6 +108,8 @@ class SpeechTranscription(Plain):
         self._model.feature_extractor = features_in_pieces(self._model)
         if self._voice_first:
             voice_in_pieces()
+        if self._language is None:
+            encode_once(self._model)
 
     def analyze(self, material: Material) -> AnalyzerResult:
         """One event 'word' for each word, one event 'segment' for each stretch that Whisper punctuates as one. No sound, no events."""
@@ -96,9 +118,9 @@ class SpeechTranscription(Plain):
         if material.audio is not None and len(material.audio) >= RATE // 10:
             with material.phases("infer"):
                 # The network works while its segments are taken.
-                segments = list(self._segments(material.audio))
+                segments, found = self._heard(material.audio)
             with material.phases("postprocess"):
-                events = [event for segment in segments for event in _events(segment, duration)]
+                events = [event for segment in segments for event in _events(segment, duration, found)]
         return AnalyzerResult(
             analyzer=NAME, clip=material.clip, duration_s=duration, events=tuple(sorted(events, key=_order))
         )
@@ -122,8 +144,15 @@ class SpeechTranscription(Plain):
     def close(self) -> None:
         self._model = None
 
-    def _segments(self, audio: Any) -> Iterable[Any]:
-        segments, _ = self._model.transcribe(
+    def _folder(self, store: WeightsSource) -> Path:
+        if self._random:
+            return store.derived(self._random)
+        files = [store.path(name) for name in self.weights]
+        return files[0].parent
+
+    def _heard(self, audio: Any) -> tuple[list[Any], dict[str, Any]]:
+        """The segments, and what was found out about the language."""
+        segments, about = self._model.transcribe(
             audio,
             language=self._language,
             beam_size=self._beam,
@@ -132,17 +161,21 @@ class SpeechTranscription(Plain):
             vad_filter=self._voice_first,
             condition_on_previous_text=self._context,
         )
-        return segments  # type: ignore[no-any-return]
+        found: dict[str, Any] = {}
+        if self._language is None:
+            found = {"language": about.language, "language_probability": round(float(about.language_probability), 3)}
+        return list(segments), found
 
 
-def _events(segment: Any, duration: float) -> Iterable[Event]:
+def _events(segment: Any, duration: float, about: Mapping[str, Any]) -> Iterable[Event]:
     """Times beyond the clip's end are Whisper's guess about its padding: they are cut off."""
     words = [word for word in segment.words or () if word.start < duration and word.word.strip()]
     for word in words:
         yield _event("word", word.start, word.end, duration, word.word, word.probability)
     if words:
         likely = sum(word.probability for word in words) / len(words)
-        yield _event("segment", words[0].start, words[-1].end, duration, segment.text, likely)
+        whole = _event("segment", words[0].start, words[-1].end, duration, segment.text, likely)
+        yield whole.model_copy(update={"attributes": dict(about)})
 
 
 def _event(label: str, start: float, end: float, duration: float, text: str, score: float) -> Event:
