@@ -1,8 +1,9 @@
-"""content_quality: how sharp, well exposed, noisy and blocky the picture is, second by second, and BRISQUE's opinion of it."""
+"""content_quality: how sharp, well exposed, noisy and blocky the picture is, second by second, and BRISQUE's opinion of it (with
+``opposites`` CLIP-IQA's, too)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,9 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
+from reelbench.analyzers.clip.compare import ROLES
+from reelbench.analyzers.networks import given
 from reelbench.analyzers.picture.brisque import Brisque
 from reelbench.analyzers.picture.measures import Measures
-from reelbench.engines.base import Evidence
+from reelbench.analyzers.picture.opinion import Opinion
+from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.openvino_small import evidence_of
 from reelbench.errors import ConfigError
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Event
@@ -23,15 +28,19 @@ NAME = "content_quality"
 class ContentQuality(Plain):
     """``window_s``: one event for so many seconds, with the medians of its frames. ``crop``: the side in pixels of the square in the
     middle that is looked at in full detail (null: the whole picture); scaling it down would hide what is measured.
-    ``brisque`` false leaves BRISQUE out; ``weights`` are its two files."""
+    ``brisque`` false leaves BRISQUE out; ``weights`` are its two files. ``opposites``: pairs of sentences that CLIP-IQA compares the
+    whole picture with (`picture.opinion`), which needs the weights and ``architecture`` of `clip.compare.Clip`."""
 
     def __init__(
         self,
         sampling: Mapping[str, Any],
-        weights: Mapping[str, str],
+        weights: Mapping[str, str | None],
         crop: int | None = None,
         brisque: bool = True,
         window_s: float = 1.0,
+        opposites: Mapping[str, Sequence[str]] | None = None,
+        architecture: Mapping[str, str] | None = None,
+        threads: int = 1,
     ) -> None:
         if (crop is not None and crop < 64) or window_s <= 0:
             raise ConfigError(
@@ -39,17 +48,35 @@ class ContentQuality(Plain):
             )
         with naming("sampling"):
             sampled = Sampling(**sampling)
-        self._request = FrameRequest(sampled, colour="gray")
-        self._crop, self._window_s, self._files = crop, window_s, dict(weights)
+        files = given(weights)
+        towers = {role: files.pop(role) for role in ROLES if role in files}
+        self._opinion = Opinion(opposites, towers, threads, architecture) if opposites is not None else None
+        self._request = FrameRequest(sampled, colour="rgb" if self._opinion else "gray")
+        self._crop, self._window_s, self._files = crop, window_s, files
         self._with_brisque = brisque
         self._brisque: Brisque | None = None
-        self.weights = tuple(self._files.values()) if brisque else ()
+        own = tuple(files.values()) if brisque else ()
+        self.weights = own + (self._opinion.weights if self._opinion else ())
 
     @property
     def needs(self) -> Needs:
         return Needs(frames=self._request)
 
+    @property
+    def quality_absent_reason(self) -> str:
+        """Why the results must not be scored; empty where they may be."""
+        return self._opinion.quality_absent_reason if self._opinion else ""
+
+    def available(self) -> Availability:
+        return self._opinion.available() if self._opinion else super().available()
+
+    def prepare(self, store: WeightsSource) -> None:
+        if self._opinion:
+            self._opinion.prepare(store)
+
     def load(self, store: WeightsSource) -> None:
+        if self._opinion:
+            self._opinion.load(store)
         if self._with_brisque:
             self._brisque = Brisque(store.path(self._files["model"]), store.path(self._files["ranges"]))
         self._measured(np.zeros((64, 64), np.float32))
@@ -62,7 +89,8 @@ class ContentQuality(Plain):
             with material.phases("preprocess"):
                 grey = self._middle(frame.image).astype(np.float32)
             with material.phases("infer"):
-                windows.setdefault(int(frame.pts_s / self._window_s), []).append(self._measured(grey))
+                found = self._measured(grey) | (self._opinion.of(frame.image) if self._opinion else {})
+            windows.setdefault(int(frame.pts_s / self._window_s), []).append(found)
         duration = max([material.info.duration_s, *sampled[-1:]])
         return AnalyzerResult(
             analyzer=NAME,
@@ -77,15 +105,22 @@ class ContentQuality(Plain):
     def evidence(self) -> Evidence:
         import cv2
 
-        details = {"crop": self._crop or "whole picture", "brisque": self._brisque is not None}
+        details: dict[str, Any] = {"crop": self._crop or "whole picture", "brisque": self._brisque is not None}
+        if self._opinion:
+            return evidence_of(self._opinion.networks, measures=f"opencv {cv2.__version__} + numpy", **details)
         return Evidence("opencv + numpy", "CPU", "fp32", cv2.__version__, details=details)
 
+    def close(self) -> None:
+        if self._opinion:
+            self._opinion.close()
+
     def _middle(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        if self._crop is None:
-            return image
-        # On a multiple of 8, so that the borders of coded blocks stay where they are.
-        top, left = (max(0, side - self._crop) // 2 // 8 * 8 for side in image.shape[:2])
-        return image[top : top + self._crop, left : left + self._crop]
+        """The part of an H×W or H×W×3 picture that is looked at in full detail, in grey."""
+        if self._crop is not None:
+            # On a multiple of 8, so that the borders of coded blocks stay where they are.
+            top, left = (max(0, side - self._crop) // 2 // 8 * 8 for side in image.shape[:2])
+            image = image[top : top + self._crop, left : left + self._crop]
+        return image if image.ndim == 2 else _grey(image)
 
     def _measured(self, grey: NDArray[np.float32]) -> dict[str, float]:
         found = asdict(Measures.of(grey))
@@ -102,6 +137,13 @@ class ContentQuality(Plain):
             score=1 - max(_faults(medians)),
             attributes={name: round(value, 4) for name, value in medians.items()},
         )
+
+
+def _grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    import cv2
+
+    grey: NDArray[np.uint8] = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return grey
 
 
 def _faults(found: Mapping[str, float]) -> list[float]:

@@ -2,7 +2,7 @@
 
 Objects come from object_detection, upstream; a classifier looks at a few pictures of each, and now and then at the
 picture as a whole; a taxonomy (``conf/products.yaml``) says which objects and classes are products. How often it
-looks is the price: ``deciding``."""
+looks is the price: ``deciding``. The classifier is EfficientNet, or with ``zero_shot`` CLIP."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ from numpy.typing import NDArray
 
 from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
 from reelbench.analyzers.blaze.crops import Picture, size_of
+from reelbench.analyzers.products.classifiers import ImageNet, Words, ZeroShot
 from reelbench.analyzers.products.taxonomy import read_taxonomy
 from reelbench.analyzers.products.things import Classifier, Deciding, Thing, judge, scene_events
 from reelbench.engines.base import Availability, Evidence
-from reelbench.engines.openvino_small import Feed, SmallNetwork, available, evidence_of
-from reelbench.errors import ConfigError
+from reelbench.engines.openvino_small import evidence_of
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Event
 
 NAME = "product_detection"
 _DETECTION = "object_detection"
 _PERSON = "person"
-_ROLES = ("classifier", "names")
 
 
 class ProductDetection(Plain):
@@ -34,47 +33,58 @@ class ProductDetection(Plain):
 
     ``weights`` names the catalog entries of the classifier and of its classes' names. ``size`` is [width, height] of
     the frames, null as displayed. ``deciding`` are the arguments of `products.things.Deciding`. ``taxonomy`` is a
-    file like ``conf/products.yaml``; null: that one. Raises ConfigError where one of them makes no sense."""
+    file like ``conf/products.yaml``; null: that one. ``zero_shot`` are the arguments of `products.classifiers.Words`,
+    and asks for CLIP, with the weights and ``architecture`` of `clip.compare.Clip`. Raises ConfigError where one of them
+    makes no sense."""
 
     def __init__(
         self,
-        weights: Mapping[str, str],
+        weights: Mapping[str, str | None],
         sampling: Mapping[str, Any],
         size: Sequence[int] | None = None,
         deciding: Mapping[str, Any] | None = None,
         taxonomy: str | None = None,
         threads: int = 1,
+        zero_shot: Mapping[str, Any] | None = None,
+        architecture: Mapping[str, str] | None = None,
     ) -> None:
-        if set(weights) != set(_ROLES):
-            raise ConfigError(f"analyzer.weights names {', '.join(sorted(weights))}", f"give {', '.join(_ROLES)}")
         with naming("sampling"):
             self._request = FrameRequest(Sampling(**sampling), size_of(size))
         with naming("deciding"):
             self._deciding = Deciding(**(deciding or {}))
-        self._taxonomy = read_taxonomy(None if taxonomy is None else Path(taxonomy))
-        self._files, self._threads = dict(weights), threads
-        self.weights = tuple(self._files[role] for role in _ROLES)
-        self._network: SmallNetwork | None = None
-        self._names: list[str] = []
+        known = read_taxonomy(None if taxonomy is None else Path(taxonomy))
+        self._model: ImageNet | ZeroShot
+        if zero_shot is None:
+            self._model = ImageNet(weights, known, threads)
+        else:
+            with naming("zero_shot"):
+                words = Words(**zero_shot)
+            self._model = ZeroShot(weights, known, words, threads, architecture)
+        self.weights = self._model.weights
         self._runs = 0
 
     @property
     def needs(self) -> Needs:
         return Needs(frames=self._request, upstream=(_DETECTION,))
 
+    @property
+    def quality_absent_reason(self) -> str:
+        """Why the results must not be scored; empty where they may be."""
+        return self._model.quality_absent_reason
+
     def available(self) -> Availability:
-        return available()
+        return self._model.available()
+
+    def prepare(self, store: WeightsSource) -> None:
+        self._model.prepare(store)
 
     def load(self, store: WeightsSource) -> None:
-        self._network = SmallNetwork(store.path(self._files["classifier"]), Feed(), self._threads)
-        lines = store.path(self._files["names"]).read_text(encoding="utf-8").splitlines()
-        self._names = [line.split(",")[0].strip() for line in lines]
+        self._model.load(store)
 
     def analyze(self, material: Material) -> AnalyzerResult:
         """Frames are not kept: an object's pictures are classified as they pass, at instants that follow from its
         time."""
-        assert self._network is not None
-        classifier, info = Classifier(self._network), material.info
+        classifier, info = Classifier(self._model.look), material.info
         objects = [event for event in material.upstream[_DETECTION].events if event.label != _PERSON]
         things = [Thing(event) for event in objects]
         scene: list[tuple[float, NDArray[np.float32]]] = []
@@ -98,11 +108,10 @@ class ProductDetection(Plain):
 
     def evidence(self) -> Evidence:
         """``looks``: how many pictures were classified in the last clip."""
-        assert self._network is not None
-        return evidence_of({"classifier": self._network}, looks=self._runs)
+        return evidence_of(self._model.networks, looks=self._runs)
 
     def close(self) -> None:
-        self._network = None
+        self._model.close()
 
     def _look(
         self,
@@ -123,6 +132,7 @@ class ProductDetection(Plain):
     def _events(
         self, things: Sequence[Thing], scene: Sequence[tuple[float, NDArray[np.float32]]], duration_s: float
     ) -> list[Event]:
-        judged = (judge(thing, self._taxonomy, self._deciding, self._names) for thing in things)
+        taxonomy, names = self._model.taxonomy, self._model.names
+        judged = (judge(thing, taxonomy, self._deciding, names) for thing in things)
         products = [event for event in judged if event is not None]
-        return products + scene_events(scene, self._taxonomy, self._deciding.scene, duration_s, products, self._names)
+        return products + scene_events(scene, taxonomy, self._deciding.scene, duration_s, products, names)

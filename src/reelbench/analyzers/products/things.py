@@ -3,18 +3,16 @@ as a whole."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reelbench.analyzers.blaze.crops import Picture, Square, cut
+from reelbench.analyzers.blaze.crops import Picture, Square
 from reelbench.analyzers.products.taxonomy import Taxonomy
-from reelbench.engines.openvino_small import SmallNetwork
 from reelbench.results import Box, Event
 
-SIZE = 280
 _MARGIN = 1.1
 PRODUCT = "product"
 
@@ -46,7 +44,7 @@ class Deciding:
 
 @dataclass(slots=True)
 class Thing:
-    """An object from upstream, and what each look at it was taken for (1000 probabilities)."""
+    """An object from upstream, and what each look at it was taken for (a probability of each class)."""
 
     event: Event
     seen: list[NDArray[np.float32]] = field(default_factory=list)
@@ -63,10 +61,10 @@ class Thing:
 
 
 class Classifier:
-    """What ImageNet's network takes a part of a picture for."""
+    """What a part of a picture is taken for by ``look``, which gives the probability of each of its classes."""
 
-    def __init__(self, network: SmallNetwork) -> None:
-        self._network = network
+    def __init__(self, look: Callable[[Picture, Square], NDArray[np.float32]]) -> None:
+        self._look = look
         self.runs = 0
 
     def box(self, picture: Picture, box: Box) -> NDArray[np.float32]:
@@ -81,8 +79,7 @@ class Classifier:
 
     def _classified(self, picture: Picture, square: Square) -> NDArray[np.float32]:
         self.runs += 1
-        # The network answers in steps of 1/256.
-        return self._network(cut(picture, square, SIZE))["Softmax"] / np.float32(256)
+        return self._look(picture, square)
 
 
 def judge(thing: Thing, taxonomy: Taxonomy, how: Deciding, names: Sequence[str]) -> Event | None:
