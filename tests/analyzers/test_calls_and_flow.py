@@ -140,7 +140,7 @@ def test_spans_are_matched_once_and_by_label() -> None:
     scores = SpanQuality("calls").against_truth({"clip": found}, {"clip": truth}).overall
     assert scores == {"event_precision": 0.5, "event_recall": pytest.approx(2 / 3), "event_f1": pytest.approx(4 / 7)}
     nothing = SpanQuality("calls").against_truth({"clip": spans()}, {"clip": Truth(calls=())})
-    assert nothing.overall == {} and nothing.absent["event_f1"] == "there is nothing to find or found"
+    assert nothing.overall == {} and nothing.absent["event_f1"] == "there is nothing to find, and nothing was found"
     with pytest.raises(ConfigError, match="ground truth has no 'cals'"):
         SpanQuality("cals")
 

@@ -348,3 +348,18 @@ def test_another_metric_must_not_get_worse_and_less_of_it_may_be_better(errors_b
     assert (quality.of_metric, quality.also["cer"].verdict, quality.verdict) == ("not worse", verdict, verdict)
     assert quality.also["cer"].mean_a == pytest.approx(0.30)
     assert quality.also["cer"].low < quality.also["cer"].difference < quality.also["cer"].high
+
+
+def test_who_rightly_finds_nothing_is_no_worse_than_who_invents_something() -> None:
+    """On the third clip is nothing to find: B, which finds nothing, has no score there, and A has 0 for what it invented."""
+    nothing = {"clip2/map50": "there is nothing to find, and nothing was found"}
+    quality = judge_quality(scored([0.5, 0.6, 0.0]), scored([0.5, 0.6, None], absent=nothing), clips=names(3))
+    assert (quality.per_clip["clip2"].a, quality.per_clip["clip2"].b) == (0.0, 1.0)
+    assert quality.difference == pytest.approx(1 / 3) and quality.verdict != "worse"
+    assert quality.silent == ["arm b rightly found nothing on clip2, where the other did: a score of 1"]
+    other = judge_quality(scored([0.5, 0.6, None], absent=nothing), scored([0.5, 0.6, 0.0]), clips=names(3))
+    assert other.difference == pytest.approx(-1 / 3) and "arm a" in other.silent[0]
+    with pytest.raises(InputError, match="arm b has no map50 on clip2"):
+        judge_quality(
+            scored([0.5, 0.6, 0.0]), scored([0.5, 0.6, None], absent={"clip2/map50": "no result"}), clips=names(3)
+        )

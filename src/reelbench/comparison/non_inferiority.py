@@ -16,6 +16,7 @@ import numpy as np
 
 from reelbench.bench.records import QualityRecord
 from reelbench.comparison.records import AlsoJudged, ClipQuality, Quality, QualityVerdict
+from reelbench.comparison.silence import filled
 from reelbench.errors import InputError
 
 FEW_CLIPS = 20
@@ -40,9 +41,11 @@ def judge_quality(
     ``margin_share``: how much of A's mean score may be lost. ``identical``: clips on which both arms found the same.
     ``counts``: by kind of event, seconds found by A and by B over all clips; where B / A leaves ``counts_bounds`` the verdict
     is 'worse' whatever the metric says (time won by finding nothing is not won). ``b.agreement…`` are taken as the agreement of
-    B with A; it decides only where no clip has ground truth and ``least_agreement`` is given. Raises InputError for a score
-    that is NaN or infinite, naming arm, clip and metric, and for a clip that only one arm has a score for.
+    B with A; it decides only where no clip has ground truth and ``least_agreement`` is given. An arm that rightly found nothing
+    where the other found something has 1 there (`silence`). Raises InputError for a score that is NaN or infinite, naming arm, clip
+    and metric, and for any other clip that only one arm has a score for.
     """
+    a, b, silent = filled(a, b, clips)
     quality = _without_truth(b, identical, clips, least_agreement)
     scores = _paired(a, b, clips, a.primary)
     if scores:
@@ -53,7 +56,7 @@ def judge_quality(
         quality.metric = a.primary
         quality.overall_a, quality.overall_b = a.overall.get(a.primary), b.overall.get(b.primary)
         _judge_others(quality, a, b, clips, margin_share)
-    quality.few = quality.clips < FEW_CLIPS
+    quality.few, quality.silent = quality.clips < FEW_CLIPS, silent
     if problems := _out_of_bounds(counts, counts_bounds):
         quality.verdict, quality.reason = "worse", "; ".join(problems)
     return quality

@@ -99,8 +99,8 @@ class _Scorer:
         found = tally.rates()
         reasons = {
             "precision": "nothing was found",
-            "recall": "there is nothing to be found",
-            "f1": "there is nothing to be found, and nothing was",
+            "recall": "there is nothing to find",
+            "f1": "there is nothing to find, and nothing was found",
         }
         metrics = {f"{self.prefix}{name}": value for name, value in found.items()}
         return metrics, {f"{self.prefix}{name}": reason for name, reason in reasons.items() if name not in found}

@@ -194,7 +194,7 @@ def _outcome(tally: _Tally) -> Outcome:
     absent: dict[str, str] = {}
     reasons = {
         "eyes": (tally.faces, "there is no face in its ground truth, and none was found"),
-        "blink": (tally.blinks, "nobody blinks in its ground truth, and no blink was found"),
+        "blink": (tally.blinks, "nobody blinks in its ground truth, and none was found"),
         "looking": (tally.looks, "its ground truth does not say who looks at the camera, or nobody does"),
     }
     for name, (counts, why) in reasons.items():

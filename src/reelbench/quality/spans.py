@@ -121,6 +121,6 @@ def _outcome(counts: Sequence[int], prefix: str) -> Outcome:
     reasons = {
         "precision": "nothing was found",
         "recall": "there is nothing to find",
-        "f1": "there is nothing to find or found",
+        "f1": "there is nothing to find, and nothing was found",
     }
     return metrics, {f"{prefix}{name}": why for name, why in reasons.items() if f"{prefix}{name}" not in metrics}

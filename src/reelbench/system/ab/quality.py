@@ -16,7 +16,6 @@ from reelbench.comparison.audits import counted
 from reelbench.comparison.non_inferiority import CONFIDENCE, judge_quality
 from reelbench.comparison.records import Quality, QualityVerdict
 from reelbench.config import instantiate
-from reelbench.quality.base import rightly_silent
 from reelbench.system.ab.records import Judged
 from reelbench.system.folder import SystemFolder
 from reelbench.system.runner import results_of
@@ -48,7 +47,6 @@ def judge_all(
         if name in left_out:
             continue
         a, b = (_pooled(ready, runs, name) for runs in (runs_a, runs_b))
-        silent = [*_fill_silence(a, b, "a"), *_fill_silence(b, a, "b")]
         found_a, found_b = results_of(runs_a[0], name), results_of(runs_b[0], name)
         _add_agreement(ready, name, runs_a[0], runs_b[0], b)
         settings, clips = ready.composed.base.comparison, sorted(set(found_a) & set(found_b))
@@ -69,7 +67,6 @@ def judge_all(
             variant_b=runs_b[0].record.analyzers[name].variant,
             quality=quality,
             verdict=quality.verdict,
-            silent=silent,
             cpu_per_video_s_a=_cpu(runs_a, name),
             cpu_per_video_s_b=_cpu(runs_b, name),
         )
@@ -132,19 +129,6 @@ def _pooled(ready: Prepared, runs: Sequence[SystemFolder], name: str) -> Quality
     pooled.overall = _mean([one.overall for one in found])
     pooled.per_clip = {clip: _mean([one.per_clip.get(clip, {}) for one in found]) for clip in found[0].per_clip}
     return pooled
-
-
-def _fill_silence(record: QualityRecord, other: QualityRecord, arm: str) -> list[str]:
-    """On a clip where there is nothing to find, an arm that finds nothing has no score, and one that invents something has 0: the
-    first gets 1, so that the clip counts for both. Says so, a sentence each."""
-    said = []
-    for clip, scores in other.per_clip.items():
-        reason = record.absent.get(f"{clip}/{record.primary}") or record.absent.get(clip, "")
-        missing = record.primary in scores and record.primary not in record.per_clip.get(clip, {})
-        if missing and rightly_silent(reason):
-            record.per_clip.setdefault(clip, {})[record.primary] = 1.0
-            said.append(f"arm {arm} rightly found nothing on {clip}, where the other did: a score of 1")
-    return said
 
 
 def _mean(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:

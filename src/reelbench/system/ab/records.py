@@ -58,15 +58,13 @@ class ArmRun(_Model):
 class Judged(_Model):
     """One analyzer in both arms. ``quality`` is judged as if it were alone; ``verdict`` is that over all analyzers together:
     ``p_not_worse`` and ``p_worse`` are adjusted by Holm's step-down over the analyzers that have ground truth on two clips or more, and
-    None elsewhere. ``silent``: clips on which one arm rightly found nothing, and has a score for that. ``cpu_…``: processor seconds
-    for a second of video, of all runs of the arm."""
+    None elsewhere. ``cpu_…``: processor seconds for a second of video, of all runs of the arm."""
 
     name: str
     variant_a: str
     variant_b: str
     quality: Quality
     verdict: QualityVerdict
-    silent: list[str] = Field(default_factory=list)
     p_not_worse: float | None = None
     p_worse: float | None = None
     cpu_per_video_s_a: float | None = None
