@@ -356,10 +356,22 @@ def test_who_rightly_finds_nothing_is_no_worse_than_who_invents_something() -> N
     quality = judge_quality(scored([0.5, 0.6, 0.0]), scored([0.5, 0.6, None], absent=nothing), clips=names(3))
     assert (quality.per_clip["clip2"].a, quality.per_clip["clip2"].b) == (0.0, 1.0)
     assert quality.difference == pytest.approx(1 / 3) and quality.verdict != "worse"
-    assert quality.silent == ["arm b rightly found nothing on clip2, where the other did: a score of 1"]
+    assert quality.remarks == ["arm b rightly found nothing on clip2, where the other did: a score of 1"]
     other = judge_quality(scored([0.5, 0.6, None], absent=nothing), scored([0.5, 0.6, 0.0]), clips=names(3))
-    assert other.difference == pytest.approx(-1 / 3) and "arm a" in other.silent[0]
+    assert other.difference == pytest.approx(-1 / 3) and "arm a" in other.remarks[0]
     with pytest.raises(InputError, match="arm b has no map50 on clip2"):
         judge_quality(
             scored([0.5, 0.6, 0.0]), scored([0.5, 0.6, None], absent={"clip2/map50": "no result"}), clips=names(3)
         )
+
+
+def test_counts_out_of_bounds_are_left_to_a_metric_that_counts_all_on_clips_that_all_have_truth() -> None:
+    """A invents words and scores little; B finds half as much, and is right. Without truth of one clip, or with a metric that misses
+    misses, half as much is worse."""
+    few, better = {"words": (100.0, 46.0)}, [0.9, 0.95, 0.9]
+    a, b = (scored(scores, complete=True) for scores in ([0.5, 0.6, 0.5], better))
+    quality = judge_quality(a, b, clips=names(3), counts=few)
+    assert quality.verdict == "not worse" and "46 % of what a finds of 'words'" in quality.remarks[0]
+    assert judge_quality(a, b, clips=names(4), counts=few).verdict == "worse"
+    assert judge_quality(a, scored(better), clips=names(3), counts=few).verdict == "worse"
+    assert judge_quality(b, a, clips=names(3), counts={"words": (46.0, 100.0)}).verdict == "worse"

@@ -40,7 +40,8 @@ def judge_quality(
 
     ``margin_share``: how much of A's mean score may be lost. ``identical``: clips on which both arms found the same.
     ``counts``: by kind of event, seconds found by A and by B over all clips; where B / A leaves ``counts_bounds`` the verdict
-    is 'worse' whatever the metric says (time won by finding nothing is not won). ``b.agreement…`` are taken as the agreement of
+    is 'worse' whatever the metric says (time won by finding nothing is not won), unless every clip has ground truth and a metric
+    that is ``complete``: that has seen what is missed and what is invented. ``b.agreement…`` are taken as the agreement of
     B with A; it decides only where no clip has ground truth and ``least_agreement`` is given. An arm that rightly found nothing
     where the other found something has 1 there (`silence`). Raises InputError for a score that is NaN or infinite, naming arm, clip
     and metric, and for any other clip that only one arm has a score for.
@@ -56,9 +57,12 @@ def judge_quality(
         quality.metric = a.primary
         quality.overall_a, quality.overall_b = a.overall.get(a.primary), b.overall.get(b.primary)
         _judge_others(quality, a, b, clips, margin_share)
-    quality.few, quality.silent = quality.clips < FEW_CLIPS, silent
+    quality.few, quality.remarks = quality.clips < FEW_CLIPS, silent
     if problems := _out_of_bounds(counts, counts_bounds):
-        quality.verdict, quality.reason = "worse", "; ".join(problems)
+        if a.complete and b.complete and {*scores} == {*clips}:
+            quality.remarks += [f"{problem}; but all clips have ground truth, which decides" for problem in problems]
+        else:
+            quality.verdict, quality.reason = "worse", "; ".join(problems)
     return quality
 
 

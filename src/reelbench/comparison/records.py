@@ -108,8 +108,8 @@ class Quality(_Model):
     above -``margin``; 'worse': ``high`` lies below -``margin``, or the counts are out of bounds; else 'underpowered'. ``few`` is said
     aloud: fewer than 20 clips were judged. ``agreement`` (F1 or the like of B with A on clips without truth) is reported beside it.
     ``overall_a`` and ``overall_b`` are the metric over all clips together, as the run's own table shows it. Where ``also`` holds other
-    metrics, ``verdict`` is the worst of all, and ``of_metric`` that of the primary one alone. ``silent``: on which clips an arm rightly
-    found nothing where the other found something, and what it got for that.
+    metrics, ``verdict`` is the worst of all, and ``of_metric`` that of the primary one alone. ``remarks``: sentences about single clips
+    and counts (an arm that rightly found nothing where the other found something; counts that ground truth outweighs).
     """
 
     verdict: QualityVerdict
@@ -132,7 +132,7 @@ class Quality(_Model):
     agreement: float | None = None
     agreement_per_clip: dict[str, float] = Field(default_factory=dict)
     identical_clips: int = 0
-    silent: list[str] = Field(default_factory=list)
+    remarks: list[str] = Field(default_factory=list)
 
 
 class Audit(_Model):

@@ -39,7 +39,7 @@ def decide(folder: ComparisonFolder, config: RunConfig, looks: Sequence[Look], c
     except InputError as error:
         invalidate(record, error.message)
         return
-    record.notes += record.quality.silent
+    record.notes += record.quality.remarks
     record.status = "finished"
     failed = [audit for audit in record.audits if audit.status == "failed"]
     if failed:

@@ -60,7 +60,9 @@ class Metric(Protocol):
     primary: str
     """The metric that gates and tables show, e.g. 'map50'; more of it is better.
 
-    A metric may have ``also: Mapping[str, 'more' | 'less']``: others that must not get worse, and of which more or less is better."""
+    A metric may have ``also: Mapping[str, 'more' | 'less']``: others that must not get worse, and of which more or less is better; and
+    ``complete: bool``: whether the primary one falls with whatever is missed or invented in a clip that has ground truth, of all that
+    the analyzer reports; left out, it does not."""
 
     def against_truth(self, results: Mapping[str, AnalyzerResult], truths: Mapping[str, Truth]) -> Scores:
         """Score the clips that ``truths`` holds. A clip in ``truths`` without a result is not scored and is named in ``absent``."""

@@ -33,6 +33,7 @@ class ProductQuality:
     count. Raises ConfigError where one of them makes no sense."""
 
     primary = "f1"
+    complete = True
     primary_name = "products (F1)"
 
     def __init__(self, per_s: float = 1.0, score: float = 0.0) -> None:

@@ -46,6 +46,7 @@ class SpanQuality:
             )
         self._part, self._by, self._least, self._gaps = part, by, least, gaps
         self._labels = set(labels) if labels is not None else None
+        self.complete = labels is None and by != "boundary"
 
     def against_truth(self, results: Mapping[str, AnalyzerResult], truths: Mapping[str, Truth]) -> Scores:
         absent: dict[str, str] = {}

@@ -53,6 +53,7 @@ class TextQuality:
     """
 
     primary = "event_f1"
+    complete = True
     primary_name = "event F1"
     also: ClassVar[dict[str, str]] = {"cer": "less"}
 

@@ -38,6 +38,7 @@ class TranscriptQuality:
     Words are compared in lower case, without punctuation, in Unicode's NFKC; numbers are not spelled out."""
 
     primary = "word_accuracy"
+    complete = True
     primary_name = "word accuracy"
     also: ClassVar[dict[str, str]] = {"word_start_mae": "less"}
 

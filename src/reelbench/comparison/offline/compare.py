@@ -138,7 +138,7 @@ def _judge_apart(record: ComparisonRecord, a: Measured, b: Measured, judging: Ju
         return
     record.verdict = record.speed.verdict
     record.notes.insert(0, _drift(record.calibration))
-    record.notes += [*(record.quality.silent if record.quality else []), *_agreement(a, b)]
+    record.notes += [*(record.quality.remarks if record.quality else []), *_agreement(a, b)]
 
 
 def judge_apart(pairs: Sequence[Pair], calibration: Calibrated | None, judging: Judging) -> Speed:

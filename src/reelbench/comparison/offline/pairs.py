@@ -34,7 +34,7 @@ def judge_again(
     record.audits = [
         audit.model_copy(update={"arm": other[audit.arm]}) if turned else audit for audit in original.audits
     ]
-    before = original.quality.silent if original.quality else []  # names the arms as they were
+    before = original.quality.remarks if original.quality else []  # names the arms as they were
     record.notes = [f"both are arms of comparison {original.id}: judged again from its pairs"]
     record.notes += [note for note in original.notes if note not in before]
     problems = [
@@ -47,7 +47,7 @@ def judge_again(
             record.speed = _speed(record, original, b, judging)
             # What agrees was scored for the second arm against the first, and is not the same the other way round.
             record.quality = judge_results(a, b, judging, agreement=not turned)
-            record.notes += record.quality.silent if record.quality else []
+            record.notes += record.quality.remarks if record.quality else []
         except InputError as error:
             problems = [error.message]
     if problems:

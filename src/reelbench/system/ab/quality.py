@@ -125,7 +125,8 @@ def _pooled(ready: Prepared, runs: Sequence[SystemFolder], name: str) -> Quality
     """The analyzer's scores over all runs of an arm: the mean of each, where every run has it."""
     found = [run.record.analyzers[name].quality for run in runs]
     pooled = found[0].model_copy(deep=True)
-    pooled.also = dict(getattr(instantiate(ready.parts[name].config.quality), "also", {}))
+    metric = instantiate(ready.parts[name].config.quality)
+    pooled.also, pooled.complete = dict(getattr(metric, "also", {})), bool(getattr(metric, "complete", False))
     pooled.overall = _mean([one.overall for one in found])
     pooled.per_clip = {clip: _mean([one.per_clip.get(clip, {}) for one in found]) for clip in found[0].per_clip}
     return pooled

@@ -245,7 +245,7 @@ def _decide(folder: SystemComparisonFolder, ready: Prepared, pairing: Pairing) -
     runs = {name: [SystemFolder.open(folder.path / run.folder) for run in record.of(name)] for name in ARMS}
     record.analyzers = judge_all(ready, runs["a"], runs["b"], record.left_out)
     record.quality = worst(record.analyzers)
-    record.notes += [f"{one.name}: {said}" for one in record.analyzers.values() for said in one.quality.silent]
+    record.notes += [f"{one.name}: {said}" for one in record.analyzers.values() for said in one.quality.remarks]
     record.notes += [note for name in ARMS for note in _unsteady(name, runs[name]) if note not in record.notes]
     record.status, record.verdict = "finished", record.speed.verdict
 
