@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 from reelbench.bench.live import Silent
 from reelbench.bench.setup import Clips, open_clips
 from reelbench.cli import main
+from reelbench.comparison.records import AlsoJudged, Quality
 from reelbench.errors import ConfigError, UnavailableError
 from reelbench.models.store import ModelStore
 from reelbench.report.system_ab_page import write_system_ab_page
-from reelbench.report.system_ab_terminal import lines, print_system_comparison
+from reelbench.report.system_ab_terminal import lines, print_system_comparison, why_lines
 from reelbench.system.ab.arms import check_alike, read_arm
 from reelbench.system.ab.folder import SystemComparisonFolder, read_system_comparison
 from reelbench.system.ab.quality import _one_sided, holm
+from reelbench.system.ab.records import Judged
 from reelbench.system.ab.run import carry_out_both
 from support.clips import make_clip
 from support.made_systems import Imagined, arm
@@ -253,3 +255,17 @@ def test_the_terminal_says_what_the_page_says(
     print_system_comparison(compare(six, tmp_path, COSTS, HALF).record, "page.html")
     said = " ".join(capsys.readouterr().out.split())
     assert "FASTER, quality NOT WORSE (exit 0: passes)" in said and "goodness" in said and "page.html" in said
+
+
+def test_a_verdict_that_rests_on_another_metric_says_on_which(six: Path, tmp_path: Path, imagined: Imagined) -> None:
+    record = compare(six, tmp_path, {"ear": {"cost_s": 0.05}}, {"ear": {"cost_s": 0.05}}, pairs=1).record
+    others = {
+        name: AlsoJudged(
+            verdict=verdict, better="less", clips=3, mean_a=0.1, mean_b=0.1, difference=0.0, margin=0.0, low=-1, high=1
+        )
+        for name, verdict in (("cer", "underpowered"), ("delay", "not worse"))
+    }
+    quality = Quality(verdict="underpowered", of_metric="not worse", also=others)
+    judged = Judged(name="ear", variant_a="a", variant_b="b", quality=quality, verdict="underpowered")
+    found = why_lines(record.model_copy(update={"analyzers": {"ear": judged}}))
+    assert found == ["underpowered: not the metric itself, but cer, which must not get worse either (ear)"]

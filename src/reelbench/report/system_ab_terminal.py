@@ -166,6 +166,9 @@ def why_lines(record: SystemComparison) -> list[str]:
 def _why(one: Judged) -> str:
     if one.verdict == "underpowered" and one.quality.verdict != "underpowered":
         return f"alone it would be {one.quality.verdict}, not among all that are judged here"
+    if not one.quality.reason and one.quality.of_metric == "not worse":
+        others = [name for name, also in one.quality.also.items() if also.verdict == one.quality.verdict != "not worse"]
+        return f"not the metric itself, but {', '.join(others)}, which must not get worse either" if others else ""
     return one.quality.reason
 
 
