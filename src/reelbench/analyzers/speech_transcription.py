@@ -138,7 +138,12 @@ class SpeechTranscription(Plain):
             version=ctranslate2.__version__,
             contradiction="" if precision == asked else f"{asked} was asked for, {executed} was executed",
             verified_on_hardware=self._device == "cpu",
-            details={"compute_type": executed, "beam": self._beam, "voice_first": self._voice_first},
+            details={
+                "compute_type": executed,
+                "beam": self._beam,
+                "voice_first": self._voice_first,
+                **({"random_weights": self._architecture} if self._random else {}),
+            },
         )
 
     def close(self) -> None:
