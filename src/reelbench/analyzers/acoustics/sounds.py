@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
+from reelbench.analyzers.data_file import read_data
 from reelbench.errors import AnalyzerError, ConfigError
 from reelbench.paths import conf_dir
 
@@ -77,16 +77,7 @@ def named(groups: dict[str, tuple[int, ...]]) -> list[Named]:
 def read_sounds(path: Path | None = None) -> Sounds:
     """The shipped groups, or another file of that kind. Raises ConfigError that names what is wrong in it."""
     source = path or conf_dir() / "sounds.yaml"
-    try:
-        sounds = Sounds.model_validate(yaml.safe_load(source.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(f"the sounds {source} cannot be read: {error.strerror}", "check analyzer.sounds") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{source.name} is not YAML: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ConfigError(f"{source.name}: {where}: {first['msg']}") from error
+    sounds = read_data(source, TypeAdapter(Sounds), "sounds", "analyzer.sounds")
     for part, wanted in ((sounds.environment, ENVIRONMENT), (sounds.places, PLACES)):
         if set(part) != set(wanted):
             raise ConfigError(f"{source.name} has {', '.join(part)}", f"give {', '.join(wanted)}")

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from reelbench.analyzers.data_file import read_data
 from reelbench.errors import ConfigError
 from reelbench.paths import conf_dir
 
@@ -69,19 +69,7 @@ class Taxonomy:
 def read_taxonomy(path: Path | None = None) -> Taxonomy:
     """The shipped taxonomy, or another file of its kind. Raises ConfigError that names what is wrong in it."""
     source = path or conf_dir() / "products.yaml"
-    try:
-        text = source.read_text(encoding="utf-8")
-        categories = TypeAdapter(dict[str, Category]).validate_python(yaml.safe_load(text))
-    except OSError as error:
-        raise ConfigError(
-            f"the taxonomy {source} cannot be read: {error.strerror}", "check analyzer.taxonomy"
-        ) from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{source.name} is not YAML: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ConfigError(f"{source.name}: {where}: {first['msg']}") from error
+    categories = read_data(source, TypeAdapter(dict[str, Category]), "taxonomy", "analyzer.taxonomy")
     of_coco: dict[str, str] = {}
     of_word: dict[str, str] = {}
     members = np.zeros((len(categories), CLASSES), np.float32)
