@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from reelbench.encoding import readable
+
 EXIT_OK = 0
 EXIT_REGRESSION = 1
 EXIT_USAGE = 2
@@ -35,8 +37,8 @@ class ReelBenchError(Exception):
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
-        self.message = " ".join(message.split())
-        self.hint = " ".join(hint.split())
+        self.message = readable(" ".join(message.split()))
+        self.hint = readable(" ".join(hint.split()))
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message

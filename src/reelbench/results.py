@@ -11,9 +11,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from reelbench.encoding import readable
 
 SCHEMA_VERSION = 1
+
+Readable = Annotated[str, BeforeValidator(readable)]
+"""Text of a command line or a file name, which may hold bytes that are not UTF-8: they are kept as escapes."""
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

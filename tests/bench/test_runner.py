@@ -100,8 +100,8 @@ def test_a_folder_without_a_usable_clip_is_an_error_and_leaves_nothing(tmp_path:
 def test_an_interrupted_run_goes_on_where_it_was(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept, measured = LiveRun._keep, []
 
-    def interrupted(self: LiveRun, clip: Any, answer: Any) -> Any:
-        kept(self, clip, answer)
+    def interrupted(self: LiveRun, clip: Any, *answer: Any) -> Any:
+        kept(self, clip, *answer)
         measured.append(clip.name)
         if len(measured) == 3:
             raise KeyboardInterrupt

@@ -124,8 +124,8 @@ def test_one_clip_is_underpowered_and_says_so(clips: Path) -> None:
 def test_an_interrupted_comparison_goes_on_where_it_was(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept, passes = LiveRun._keep, []
 
-    def interrupted(self: LiveRun, clip: Any, answer: Any) -> Any:
-        sample = kept(self, clip, answer)
+    def interrupted(self: LiveRun, clip: Any, *answer: Any) -> Any:
+        sample = kept(self, clip, *answer)
         passes.append(clip.name)
         if len(passes) == 7:  # in the middle of the fourth pair
             raise KeyboardInterrupt

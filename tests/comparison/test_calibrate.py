@@ -139,7 +139,7 @@ def test_a_variant_that_fails_is_one_line_and_keeps_nothing(clips: Path, monkeyp
         clips,
         clips.parent / "runs",
         measure={"pairs": PAIRS},
-        faults=dict.fromkeys(("a.mp4", "b.mp4", "c.mp4"), "raise"),
+        faults=dict.fromkeys(("a.mp4", "b.mp4", "c.mp4", "d.mp4"), "raise"),
     )
     monkeypatch.setattr(module, "compose", lambda settings: config)
     monkeypatch.setattr(

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from time import process_time
 from typing import Any, Protocol, TypeVar
 
-from reelbench.bench.process import Code, WorkerDied, WorkerProcess, clip_message
+from reelbench.bench.process import Code, WorkerProcess, checked_result, clip_message
 from reelbench.bench.records import ClipRecord, Warmup
 from reelbench.bench.reference import Upstream
+from reelbench.bench.restarting import ClipFailure, LoadFailed, RestartingWorker
 from reelbench.bench.run_folder import RunFolder
 from reelbench.bench.stationarity import stationary
 from reelbench.bench.worker import Job
 from reelbench.config import Measure, digest
-from reelbench.errors import AnalyzerError, MediaError
+from reelbench.errors import AnalyzerError
 from reelbench.media.types import ClipInfo
 from reelbench.models.space import LowDisk
 from reelbench.results import AnalyzerResult
@@ -45,10 +46,6 @@ class Silent:
     def message(self, text: str) -> None: ...
 
 
-class LoadFailed(AnalyzerError):
-    """The analyzer could not be made ready at all: no clip can be measured."""
-
-
 @dataclass
 class LiveClip:
     """A clip of the run and what was measured of it so far."""
@@ -62,6 +59,11 @@ class LiveClip:
     @property
     def name(self) -> str:
         return self.record.name
+
+    @property
+    def failed(self) -> bool:
+        """Whether it gives nothing (any more)."""
+        return self.record.status in ("failed", "refused")
 
 
 class LiveRun:
@@ -82,10 +84,10 @@ class LiveRun:
         upstream: Upstream | None = None,
     ) -> None:
         self.folder, self.job, self.code = folder, job, code
-        self._upstream = upstream or {}
+        self._upstream = upstream or Upstream()
         self._measure, self._progress = measure, progress
         self._record = folder.record
-        self._worker: WorkerProcess | None = None
+        self._workers = RestartingWorker(self._load)
         self._warm = False
         self._planned = False
         self.starts_s: list[float] = []
@@ -97,6 +99,10 @@ class LiveRun:
         for clip in self.clips.values():
             rows = [r for r in folder.samples if r["kind"] == "timed" and r["clip"] == clip.name]
             clip.done, clip.seconds = len(rows), sum(row["total_s"] for row in rows)
+        for text in self._upstream.notes:
+            self.note(text)
+        for name, failure in self._upstream.failed.items():
+            self._give_up(self.clips[name], failure)
 
     def pass_over(self, clip: LiveClip, told: Callable[[str], None]) -> Sample | None:
         """One timed pass, kept. None where the clip failed or was refused: it then has its reason, and no worker where that died.
@@ -105,54 +111,81 @@ class LiveRun:
         """
         if self.disk is not None:
             self.disk.wait()
-        try:
-            worker = self.ready(clip, told)
-            answer = self._analyze(worker, clip, f"pass {clip.done + 1}", told)
-        except MediaError as error:
-            self._give_up(clip, "refused", error.message)
-        except AnalyzerError as error:
-            self._give_up(clip, "failed", error.message)
-            if isinstance(error, LoadFailed):
-                raise
-            if isinstance(error, WorkerDied):
-                self._worker = None
-        else:
-            return self._keep(clip, answer)
-        return None
+        got = self._attempt(clip, told, lambda worker: self._timed_pass(worker, clip, told))
+        return None if isinstance(got, ClipFailure) else self._keep(clip, *got)
 
-    def ready(self, first: LiveClip, told: Callable[[str], None]) -> WorkerProcess:
-        """The live worker, or a fresh one, loaded and warmed up on the clip that is measured next."""
-        if self._worker is None:
-            self._worker, self._warm = self._load(), False
-        if not self._warm:
-            self._warm_up(self._worker, first, told)
-            self._warm = True
-        return self._worker
+    def warm_up(self, clip: LiveClip, told: Callable[[str], None]) -> bool:
+        """Make the worker ready to measure ``clip``; False where the clip failed meanwhile. Raises LoadFailed."""
+        return not isinstance(self._attempt(clip, told, lambda worker: worker), ClipFailure)
+
+    def fails_too(self, clip: LiveClip, told: Callable[[str], None]) -> bool:
+        """Whether ``clip``, on which another arm failed, fails here as well: one pass that is not timed. Raises LoadFailed."""
+        if clip.failed:
+            return True
+        message = clip_message(clip.name, clip.info, self._upstream.of(clip.name))
+        timeout_s = self._measure.clip_timeout_s
+        got = self._attempt(clip, told, lambda worker: worker.ask("untimed", message, timeout_s=timeout_s))
+        return isinstance(got, ClipFailure)
+
+    def set_back(self, clip: LiveClip, passes: int) -> None:
+        """Only the first ``passes`` timed passes over ``clip`` count; later ones become warm-up."""
+        for row in self.folder.samples:
+            if row["clip"] == clip.name and row["kind"] == "timed" and row["repetition"] >= passes:
+                row["kind"] = "warmup"
+        frames = self.folder.frames
+        frames[:] = [row for row in frames if row["clip"] != clip.name or row["repetition"] < passes]
+        rows = [row for row in self.folder.samples if row["clip"] == clip.name and row["kind"] == "timed"]
+        clip.done = clip.record.repetitions = len(rows)
+        clip.seconds = sum(row["total_s"] for row in rows)
+        self.folder.save()
 
     def ask(self, request: str, clip: LiveClip, timeout_s: float) -> Any:
-        """An unmeasured request about a clip ('untimed', 'repeated'), to the worker that is up."""
-        assert self._worker is not None
-        message = clip_message(clip.name, clip.info, self._upstream.get(clip.name, {}))
-        return self._worker.ask(request, message, timeout_s=timeout_s)
+        """An unmeasured request about a clip ('untimed', 'repeated'). Raises MediaError and AnalyzerError."""
+        message = clip_message(clip.name, clip.info, self._upstream.of(clip.name))
+        return self._ready(clip, lambda phase: None).ask(request, message, timeout_s=timeout_s)
+
+    def _attempt(
+        self, clip: LiveClip, told: Callable[[str], None], work: Callable[[WorkerProcess], T]
+    ) -> T | ClipFailure:
+        """``work`` with a worker that is warm; where it fails the clip has its reason."""
+        try:
+            got = self._workers.attempt(lambda _: work(self._ready(clip, told)))
+        except LoadFailed as error:
+            self._give_up(clip, ClipFailure("failed", error.message))
+            raise
+        if isinstance(got, ClipFailure):
+            self._give_up(clip, got)
+        return got
+
+    def _ready(self, first: LiveClip, told: Callable[[str], None]) -> WorkerProcess:
+        """The live worker, or a fresh one, loaded and warmed up on the clip that is measured next."""
+        worker = self._workers.ready()
+        if not self._warm:
+            self._warm_up(worker, first, told)
+            self._warm = True
+        return worker
+
+    def _timed_pass(
+        self, worker: WorkerProcess, clip: LiveClip, told: Callable[[str], None]
+    ) -> tuple[dict[str, Any], AnalyzerResult]:
+        answer = self._analyze(worker, clip, f"pass {clip.done + 1}", told)
+        return answer, checked_result(answer["result"], clip.name)
 
     @property
     def package(self) -> str:
         """The folder of the code that the worker runs."""
-        return str(self._worker.package) if self._worker is not None else ""
+        process = self._workers.process
+        return str(process.package) if process is not None else ""
 
     def stop(self) -> None:
         """Let the worker end; the next pass starts a fresh one, which is then no incident."""
-        if self._worker is not None:
-            self._worker.stop()
-            self._worker, self._planned = None, True
+        self._planned = self._planned or self._workers.process is not None
+        self._workers.stop()
 
     def kill(self) -> None:
-        if self._worker is not None:
-            self._worker.kill()
-            self._worker = None
+        self._workers.kill()
 
-    def _keep(self, clip: LiveClip, answer: dict[str, Any]) -> Sample:
-        result = AnalyzerResult.model_validate_json(str(answer["result"]))
+    def _keep(self, clip: LiveClip, answer: dict[str, Any], result: AnalyzerResult) -> Sample:
         sample: Sample = answer["sample"]
         self.folder.add_pass(clip.name, "timed", clip.done, sample, answer["frames"])
         found = digest(result.model_dump(mode="json"))
@@ -171,10 +204,9 @@ class LiveRun:
         self.folder.save()
         return sample
 
-    def _give_up(self, clip: LiveClip, status: str, reason: str) -> None:
-        clip.record.status = "refused" if status == "refused" else "failed"
-        clip.record.error = reason
-        self._progress.message(f"{clip.name}: {status}: {reason}")
+    def _give_up(self, clip: LiveClip, failure: ClipFailure) -> None:
+        clip.record.status, clip.record.error = failure.status, failure.reason
+        self._progress.message(f"{clip.name}: {failure.status}: {failure.reason}")
         self.folder.save()
 
     def _load(self) -> WorkerProcess:
@@ -184,6 +216,7 @@ class LiveRun:
             load_s = self._timed(lambda: worker.ask("load", timeout_s=self._measure.load_timeout_s))
         except AnalyzerError as error:
             raise LoadFailed(f"cannot load: {error.message}", f"{self.job.log} has the details") from error
+        self._warm = False
         self.starts_s.append(worker.process_s + load_s)
         cold = self._record.cold_start
         if not cold.load_s:
@@ -217,7 +250,7 @@ class LiveRun:
         def report(share: float) -> None:
             told(f"{phase}, {share:.0%}")
 
-        delay_s, upstream = self.delays_s.get(clip.name, 0.0), self._upstream.get(clip.name, {})
+        delay_s, upstream = self.delays_s.get(clip.name, 0.0), self._upstream.of(clip.name)
         answer: dict[str, Any] = self._timed(
             lambda: worker.analyze(clip.name, clip.info, self._measure.clip_timeout_s, report, delay_s, upstream)
         )

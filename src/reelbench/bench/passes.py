@@ -52,7 +52,7 @@ class Passes:
             self._folder.save()
 
     def _wanted(self, clip: LiveClip) -> bool:
-        if clip.record.status in ("failed", "refused") or clip.done >= self._measure.repetitions_max:
+        if clip.failed or clip.done >= self._measure.repetitions_max:
             return False
         return clip.done < self._measure.repetitions_min or clip.seconds < self._measure.seconds_per_clip
 

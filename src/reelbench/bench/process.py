@@ -17,6 +17,8 @@ from pathlib import Path
 from time import monotonic, perf_counter
 from typing import Any, Self
 
+from pydantic import ValidationError
+
 from reelbench.bench.worker import Job
 from reelbench.errors import AnalyzerError, MediaError
 from reelbench.media.types import ClipInfo
@@ -73,6 +75,18 @@ def clip_message(name: str, info: ClipInfo, upstream: Mapping[str, AnalyzerResul
     }
 
 
+def checked_result(text: Any, clip: str) -> AnalyzerResult:
+    """The result of ``clip`` as it came back from a worker; AnalyzerError says what is wrong with it."""
+    try:
+        result = AnalyzerResult.model_validate_json(str(text))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise AnalyzerError(f"wrong schema: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    if result.clip != clip:
+        raise AnalyzerError(f"wrong schema: it is about the clip '{result.clip}'")
+    return result
+
+
 class WorkerProcess:
     """One worker. ``process_s``: seconds from asking for the process until Python was up in it. ``package``: the folder of its code."""
 
@@ -81,17 +95,22 @@ class WorkerProcess:
         code = code or Code()
         ours, theirs = socket.socketpair()
         started = perf_counter()
-        with job.log.open("ab") as log:
-            # Native libraries write to the standard streams; what they say belongs into the run's log.
-            self._process = subprocess.Popen(
-                [code.python, "-P", "-m", "reelbench.bench.worker", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=code.environment,
-            )
-        theirs.close()
+        try:
+            with job.log.open("ab") as log:
+                # Native libraries write to the standard streams; what they say belongs into the run's log.
+                self._process = subprocess.Popen(
+                    [code.python, "-P", "-m", "reelbench.bench.worker", str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=code.environment,
+                )
+        except OSError as error:
+            ours.close()
+            raise WorkerDied(f"no worker process can be started: {error.strerror or error}") from error
+        finally:
+            theirs.close()
         self._pipe = Connection(ours.detach())
         self.process_s, self.package = 0.0, Path()
         try:
@@ -125,11 +144,7 @@ class WorkerProcess:
 
     def take(self) -> tuple[str, Any]:
         """The next message, 'progress' too; blocks until there is one. WorkerDied where the process is gone."""
-        try:
-            kind, value = self._pipe.recv()
-        except (EOFError, OSError) as error:
-            raise WorkerDied(self._last_words()) from error
-        return kind, value
+        return self._next_message()
 
     def analyze(
         self,
@@ -167,14 +182,22 @@ class WorkerProcess:
             if not self._pipe.poll(max(0.0, deadline - monotonic())):
                 self.kill()
                 raise WorkerDied(f"no answer within {timeout_s:g} s: killed")
-            try:
-                kind, value = self._pipe.recv()
-            except (EOFError, OSError) as error:
-                raise WorkerDied(self._last_words()) from error
+            kind, value = self._next_message()
             if kind != "progress":
                 return kind, value
             if progress is not None:
                 progress(float(value))
+
+    def _next_message(self) -> tuple[str, Any]:
+        try:
+            kind, value = self._pipe.recv()
+        except (EOFError, OSError) as error:
+            raise WorkerDied(self._last_words()) from error
+        except Exception as error:
+            # A process whose memory was overwritten may send anything before it dies.
+            self.kill()
+            raise WorkerDied(f"the worker process sent what cannot be read ({type(error).__name__}): killed") from error
+        return str(kind), value
 
     def _last_words(self) -> str:
         try:

@@ -18,6 +18,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from reelbench.results import Readable
+
 RUN_VERSION = 1
 
 PHASES = ("decode", "preprocess", "infer", "postprocess", "other")
@@ -114,7 +116,7 @@ class RunRecord(_Model):
     fallback_reason: str = ""
     corpus: str
     measure: str
-    command: str
+    command: Readable
     config_hash: str
     resume_key: str
     status: Literal["running", "finished", "failed", "interrupted"] = "running"

@@ -4,22 +4,42 @@ analyzers upstream. One untimed pass each, kept until anything that it depends o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from reelbench import __version__
 from reelbench.bench.environment import git_state
-from reelbench.bench.process import WorkerProcess
+from reelbench.bench.process import WorkerProcess, checked_result
+from reelbench.bench.restarting import ClipFailure, LoadFailed, RestartingWorker
 from reelbench.bench.worker import Job
 from reelbench.config import RunConfig, digest, instantiate, other_analyzer, other_variant
 from reelbench.corpus.clip import Clip
-from reelbench.errors import ConfigError, UnavailableError
+from reelbench.errors import AnalyzerError, ConfigError, UnavailableError
 from reelbench.media.types import ClipInfo
 from reelbench.models.store import ModelStore
 from reelbench.paths import PACKAGE, write_text
 from reelbench.results import AnalyzerResult
 
-Upstream = dict[str, dict[str, AnalyzerResult]]
-"""Clip -> analyzer -> its result."""
+Results = dict[str, AnalyzerResult]
+"""By clip."""
+Failures = dict[str, ClipFailure]
+"""By clip."""
+
+
+@dataclass
+class Upstream:
+    """What the analyzers upstream found: ``results`` by clip and by their name. ``failed`` are the clips that lack something which is
+    needed, with the reason; ``notes`` say which clips go without something that is merely welcome."""
+
+    results: dict[str, Results] = field(default_factory=dict)
+    failed: Failures = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def of(self, clip: str) -> Results:
+        """The results for one clip, by analyzer."""
+        return self.results.get(clip, {})
 
 
 def reference_results(
@@ -29,10 +49,10 @@ def reference_results(
     store: ModelStore,
     overrides: Sequence[str],
     log: Path,
-) -> dict[str, AnalyzerResult]:
-    """The reference variant's results by clip.
+) -> tuple[Results, Failures]:
+    """The reference variant's results, and the clips that it failed on.
 
-    Raises UnavailableError where the reference cannot run here and AnalyzerError where it fails.
+    Raises UnavailableError where the reference cannot run here and LoadFailed where it cannot be loaded.
     """
     return _kept(other_variant(overrides, config.analyzer.reference), clips, infos, store, overrides, log)
 
@@ -48,7 +68,7 @@ def upstream_results(
     """What the analyzers upstream found, by clip and by their name; each in the variant that ``analyzer.upstream`` names.
 
     What an analyzer merely likes to have (``Needs.upstream_if_any``) is left out where it cannot run. Raises ConfigError where one
-    that it needs is not named, UnavailableError where it cannot run here, and AnalyzerError where it fails.
+    that it needs is not named, UnavailableError where it cannot run here, and LoadFailed where it cannot be loaded.
     """
     needs = instantiate(config.analyzer.constructor).needs
     named = config.analyzer.upstream
@@ -57,16 +77,26 @@ def upstream_results(
             f"{config.analyzer.name} needs the results of {missing[0]}",
             f"say which variant: +analyzer.upstream.{missing[0]}=optimized",
         )
-    found: Upstream = {clip.name: {} for clip in clips}
+    found = Upstream({clip.name: {} for clip in clips})
     for name in (*needs.upstream, *(name for name in needs.upstream_if_any if name in named)):
+        needed = name in needs.upstream
+        wanted = [clip for clip in clips if clip.name not in found.failed]
         try:
-            results = _kept(other_analyzer(overrides, name, named[name]), clips, infos, store, overrides, log)
+            other = other_analyzer(overrides, name, named[name])
+            results, failures = _kept(other, wanted, infos, store, overrides, log)
         except UnavailableError as error:
-            if name in needs.upstream:
+            if needed:
                 raise UnavailableError(f"{name}, upstream, is unavailable here: {error.message}", error.hint) from error
             continue
         for clip, result in results.items():
-            found[clip][name] = result
+            found.results[clip][name] = result
+        for clip, failure in failures.items():
+            if needed:
+                found.failed[clip] = failure.seen_from(f"{name}, upstream")
+            else:
+                found.notes.append(
+                    f"{clip}: measured without {name}, upstream, which {failure.status}: {failure.reason}"
+                )
     return found
 
 
@@ -77,8 +107,9 @@ def _kept(
     store: ModelStore,
     overrides: Sequence[str],
     log: Path,
-) -> dict[str, AnalyzerResult]:
-    """The results of this configuration by clip, from ``<runs_dir>/reference`` where they are still true, else made now."""
+) -> tuple[Results, Failures]:
+    """The results of this configuration, from ``<runs_dir>/reference`` where they are still true, else made now; and the clips that
+    it failed on, which is not kept: the next run tries them again."""
     analyzer = instantiate(config.analyzer.constructor)
     if not (verdict := analyzer.available()).ok:
         raise UnavailableError(verdict.reason, verdict.mend)
@@ -89,18 +120,52 @@ def _kept(
     )
     folder = config.runs_dir / "reference" / key[:16]
 
-    known = {clip.name: folder / f"{clip.sha256[:32]}.json" for clip in clips}
-    missing = [clip for clip in clips if not known[clip.name].is_file()]
-    if missing:
-        given = upstream_results(config, missing, infos, store, overrides, log)
-        job = Job(config.analyzer.constructor, config.media.decode, config.media.limits, config.seed, log)
-        with WorkerProcess(job) as worker:
-            worker.ask("prepare", timeout_s=config.measure.prepare_timeout_s)
-            worker.ask("load", timeout_s=config.measure.load_timeout_s)
-            for clip in missing:
-                upstream = given[clip.name]
-                answer = worker.analyze(
-                    clip.name, infos[clip.name], config.measure.clip_timeout_s, None, upstream=upstream
-                )
-                write_text(known[clip.name], answer["result"])
-    return {name: AnalyzerResult.model_validate_json(file.read_bytes()) for name, file in known.items()}
+    files = {clip.name: folder / f"{clip.sha256[:32]}.json" for clip in clips}
+    found = {name: result for name, file in files.items() if (result := _read(file)) is not None}
+    if not (missing := [clip for clip in clips if clip.name not in found]):
+        return found, {}
+    given = upstream_results(config, missing, infos, store, overrides, log)
+    failures = dict(given.failed)
+    with RestartingWorker(lambda: _loaded(config, log)) as worker:
+        for clip in missing:
+            if clip.name in failures:
+                continue
+            got = worker.attempt(lambda process, clip=clip: _pass(process, clip, infos[clip.name], config, given))  # type: ignore[misc]
+            if isinstance(got, ClipFailure):
+                failures[clip.name] = got
+                continue
+            write_text(files[clip.name], got.model_dump_json())
+            found[clip.name] = got
+    return found, failures
+
+
+def _read(file: Path) -> AnalyzerResult | None:
+    """A result that was kept; None where there is none, or none that can be read."""
+    try:
+        return AnalyzerResult.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _loaded(config: RunConfig, log: Path) -> WorkerProcess:
+    """A worker that is ready for clips. Raises LoadFailed."""
+    job = Job(config.analyzer.constructor, config.media.decode, config.media.limits, config.seed, log)
+    process: WorkerProcess | None = None
+    try:
+        process = WorkerProcess(job)
+        process.ask("prepare", timeout_s=config.measure.prepare_timeout_s)
+        process.ask("load", timeout_s=config.measure.load_timeout_s)
+    except BaseException as error:
+        if process is not None:
+            process.kill()
+        if isinstance(error, AnalyzerError):
+            raise LoadFailed(
+                f"{config.analyzer.name} cannot load: {error.message}", f"{log} has the details"
+            ) from error
+        raise
+    return process
+
+
+def _pass(process: WorkerProcess, clip: Clip, info: ClipInfo, config: RunConfig, given: Upstream) -> AnalyzerResult:
+    answer = process.analyze(clip.name, info, config.measure.clip_timeout_s, None, upstream=given.of(clip.name))
+    return checked_result(answer["result"], clip.name)

@@ -92,9 +92,16 @@ def _quality(
         return record
     progress.stage(f"reference results ({config.analyzer.reference})")
     try:
-        reference = reference_results(config, without, clips.infos, store, overrides, folder.log)
+        reference, failures = reference_results(config, without, clips.infos, store, overrides, folder.log)
     except (UnavailableError, AnalyzerError) as error:
         record.absent["agreement"] = f"the reference {config.analyzer.reference} did not run: {error.message}"
         return record
-    add_agreement(record, config, folder, reference)
+    for name, failure in failures.items():
+        note = f"{name}: no agreement: the reference {config.analyzer.reference} {failure.status}: {failure.reason}"
+        folder.record.notes.append(note)
+        progress.message(note)
+    if reference:
+        add_agreement(record, config, folder, reference)
+    else:
+        record.absent["agreement"] = f"the reference {config.analyzer.reference} has no result of any clip"
     return record

@@ -10,14 +10,16 @@ from pathlib import Path
 
 from reelbench.analyzers.base import Analyzer
 from reelbench.bench.environment import environment
-from reelbench.bench.live import LoadFailed, Progress
+from reelbench.bench.live import Progress
 from reelbench.bench.process import Code, WorkerProcess
 from reelbench.bench.records import ClipRecord, RunRecord
 from reelbench.bench.reference import Upstream, upstream_results
+from reelbench.bench.restarting import LoadFailed
 from reelbench.bench.run_folder import RunFolder, find_interrupted, new_run_id
 from reelbench.bench.worker import Job
 from reelbench.config import RunConfig, digest, instantiate, other_variant
 from reelbench.corpus.clip import Clip
+from reelbench.encoding import path_text
 from reelbench.errors import AnalyzerError, InputError, MediaError, UnavailableError
 from reelbench.media.types import ClipInfo
 from reelbench.models.leased import Lease, top_of
@@ -50,7 +52,9 @@ class Clips:
         return [self._record(clip) for clip in self.clips]
 
     def _record(self, clip: Clip) -> ClipRecord:
-        record = ClipRecord(name=clip.name, sha256=clip.sha256, has_truth=clip.truth is not None, path=str(clip.path))
+        record = ClipRecord(
+            name=clip.name, sha256=clip.sha256, has_truth=clip.truth is not None, path=path_text(clip.path)
+        )
         if clip.name in self.refused:
             record.status, record.error = "refused", self.refused[clip.name]
         else:
@@ -196,7 +200,7 @@ def upstream_of(
 ) -> Upstream:
     """The results that the analyzer is handed for each clip; nothing where it asks for none. Raises what `upstream_results` does."""
     if not config.analyzer.upstream:
-        return {}
+        return Upstream()
     progress.stage(f"results of {', '.join(config.analyzer.upstream)}")
     opened = [clip for clip in clips.clips if clip.name in clips.infos]
     return upstream_results(config, opened, clips.infos, store, overrides, log)

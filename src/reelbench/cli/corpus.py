@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reelbench.encoding import path_text, readable
 from reelbench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def _show_clips(clips: list[Clip], as_json: bool) -> None:
     if as_json:
         _print_json(
             [
-                {"name": clip.name, "corpus": clip.corpus, "path": str(clip.path), "sha256": clip.sha256}
+                {"name": clip.name, "corpus": clip.corpus, "path": path_text(clip.path), "sha256": clip.sha256}
                 | {"truth": clip.truth is not None}
                 for clip in clips
             ]
@@ -145,7 +146,7 @@ def _show_clips(clips: list[Clip], as_json: bool) -> None:
         return
     for clip in clips:
         truth = "with truth" if clip.truth else "no truth"
-        click.echo(f"{clip.name:24} {clip.corpus:10} {truth:10} {clip.sha256[:12]}  {clip.path}")
+        click.echo(f"{clip.name:24} {clip.corpus:10} {truth:10} {clip.sha256[:12]}  {readable(str(clip.path))}")
 
 
 def _print_json(value: Any) -> None:

@@ -21,7 +21,7 @@ from reelbench.comparison.arms import ArmPlan, check_alike, open_arm, plan
 from reelbench.comparison.audits import audit_arm, audit_parent
 from reelbench.comparison.calibrated import delta, read_calibration
 from reelbench.comparison.folder import ComparisonFolder, find_interrupted, new_id
-from reelbench.comparison.pairing import ARMS, Pairing
+from reelbench.comparison.pairing import ARMS, Pairing, one_sided
 from reelbench.comparison.records import ArmName, Audit, ComparisonRecord
 from reelbench.comparison.rule import Rule
 from reelbench.comparison.schedule import stretched
@@ -51,7 +51,8 @@ def compare(
     """Compare two variants of an analyzer and return the folder, whose record has the verdict, and the configuration of B.
 
     ``overrides`` are settings for both arms, as for a run ('analyzer=…', 'corpus=…', 'measure=…'); ``a`` and ``b`` name a variant and
-    may add settings of their own. An arm that fails makes the comparison invalid, it does not raise. Raises ConfigError,
+    may add settings of their own. A clip that an arm fails on is left out, and the others are compared; where only one arm fails on
+    it the comparison is invalid, as where an arm cannot be loaded. Raises ConfigError,
     UnavailableError, InputError, OutputError before anything is measured; KeyboardInterrupt leaves a folder that ``resume`` finds.
     """
     arms = plan("a", a, overrides), plan("b", b, overrides)
@@ -82,6 +83,9 @@ def carry_out(request: Request, progress: Progress) -> ComparisonFolder:
         pairing.stop()
         _conclude_arms(request, lives, clips, folder)
         decide(folder, config, pairing.looks, request.comparisons)
+        if unequal := one_sided(lives):
+            record.status = "failed"
+            invalidate(record, "; ".join(unequal))
     except (KeyboardInterrupt, OutputError):
         record.status = "interrupted"
         raise

@@ -31,7 +31,9 @@ def audit_arm(name: ArmName, live: LiveRun, timeout_s: float, source: Path | Non
             audits.append(check(name, live, chosen, timeout_s))
         except (AnalyzerError, MediaError) as error:
             title = "timed and untimed results" if check is _untimed else "repeated frames"
-            audits.append(Audit(name=title, arm=name, status="failed", text=f"the audit pass failed: {error.message}"))
+            names = ", ".join(clip.name for clip in chosen)
+            text = f"the audit pass failed on {names}: {error.message}"
+            audits.append(Audit(name=title, arm=name, status="failed", text=text))
     return audits
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import ceil
 from statistics import mean, median
 
 from reelbench.bench.live import LiveClip, LiveRun, Progress, Sample
+from reelbench.bench.restarting import LoadFailed
 from reelbench.comparison.folder import ComparisonFolder
 from reelbench.comparison.records import ArmName, Look, Pair
 from reelbench.comparison.rule import Rule, log_ratios
@@ -18,13 +19,14 @@ ARMS: tuple[ArmName, ArmName] = ("a", "b")
 
 
 class ArmFailed(AnalyzerError):
-    """An arm failed on a clip: the comparison is invalid."""
+    """An arm cannot be loaded, or no clip is left: nothing can be compared."""
 
 
 class Pairing:
     """Both arms stay alive, and sleep while the other is measured; after ``restart_every`` pairs both start afresh.
 
-    ``looks`` are appended as they are made. `step` measures one pair; `run` goes on until a look decides or the last is made.
+    ``looks`` are appended as they are made. `step` measures one pair; `run` goes on until a look decides or the last is made. A clip
+    on which an arm fails is left out from then on (``left_out``: whose fault it was); its earlier pairs count.
     """
 
     def __init__(
@@ -35,10 +37,14 @@ class Pairing:
         self.pairs = folder.record.pairs
         self.looks: list[Look] = []
         self._passes: dict[str, int] = {}
-        names = [name for name in arms["a"].clips if arms["a"].clips[name].record.status != "refused"]
+        names = list(arms["a"].clips)
+        self.left_out = {name: failing for name in names if (failing := self._failing(name))}
+        texts = [left_out_text(arms, name) for name in self.left_out]
+        folder.record.notes += [text for text in texts if text not in folder.record.notes]
         self._schedule = schedule(names, folder.record.resume_key)
-        for _ in self.pairs:  # what an interrupted comparison has done already
-            next(self._schedule)
+        for pair in self.pairs:  # what an interrupted comparison has done already
+            while next(self._schedule)[0] != pair.clip:
+                pass
         for pairs in rule.looks:
             if pairs <= len(self.pairs):
                 self.looks.append(rule.look(log_ratios(self.pairs[:pairs])))
@@ -50,7 +56,7 @@ class Pairing:
         )
 
     def run(self) -> None:
-        """Raises ArmFailed, LoadFailed; what was measured is kept."""
+        """Raises ArmFailed; what was measured is kept."""
         self._progress.start(self._goal)
         while not self.decided:
             self.step()
@@ -59,19 +65,25 @@ class Pairing:
     def _goal(self) -> int:
         return len(self.pairs) + (self._rule.next_look(len(self.pairs)) or 0)
 
-    def step(self) -> Pair:
-        """Measure the next pair of the schedule, and look at the data where that is due."""
+    def step(self) -> Pair | None:
+        """Measure the next pair of the schedule, and look at the data where that is due; None where its clip is left out."""
         if self.pairs and len(self.pairs) % self._settings.restart_every == 0:
             self.stop()
-        clip, first = next(self._schedule)
+        clip, first = self._next()
         live = {name: self._arms[name].clips[clip] for name in ARMS}
         passes = self._slice(live)
+        if passes is None:
+            return None
         order = slice_order(first, passes)
         begun = live["a"].done
         samples: dict[str, list[Sample]] = {"a": [], "b": []}
         for letter in order.lower():
             name: ArmName = "a" if letter == "a" else "b"
-            samples[name].append(self._pass(name, live[name]))
+            sample = self._arms[name].pass_over(live[name], self._told(name, live[name]))
+            if sample is None:
+                self._leave_out(clip, begun)
+                return None
+            samples[name].append(sample)
         pair = self._pair(clip, order, (begun, begun + passes), samples)
         self.pairs.append(pair)
         if len(self.pairs) in self._rule.looks:
@@ -79,44 +91,58 @@ class Pairing:
         self._folder.save()
         return pair
 
+    def _next(self) -> tuple[str, str]:
+        """The next clip that is not left out, and the order of the arms. Raises ArmFailed where none is left."""
+        if self.left_out.keys() >= self._arms["a"].clips.keys():
+            reasons = "; ".join(one_sided(self._arms) or both_failed(self._arms))
+            raise ArmFailed(f"no clip is left to compare the arms on: {reasons}")
+        return next(item for item in self._schedule if item[0] not in self.left_out)
+
+    def _leave_out(self, clip: str, complete: int) -> None:
+        """An arm failed on ``clip``: see whether the other does too, and measure it no more. Passes after the first ``complete`` ones
+        have no partner: they count as warm-up."""
+        for name in ARMS:
+            arm = self._arms[name]
+            arm.fails_too(arm.clips[clip], self._told(name, arm.clips[clip]))
+            arm.set_back(arm.clips[clip], complete)
+        self.left_out[clip] = self._failing(clip)
+        self._folder.record.notes.append(left_out_text(self._arms, clip))
+        self._folder.save()
+
+    def _failing(self, clip: str) -> tuple[ArmName, ...]:
+        return tuple(name for name in ARMS if self._arms[name].clips[clip].failed)
+
     def stop(self) -> None:
         for arm in self._arms.values():
             arm.stop()
 
-    def _slice(self, live: Mapping[ArmName, LiveClip]) -> int:
+    def _slice(self, live: Mapping[ArmName, LiveClip]) -> int | None:
         """How many passes each arm makes in a pair on this clip: fixed when it is first met, from the warm-up passes (of another
-        clip, perhaps: by the clips' lengths), never from the passes that are compared."""
-        for name in ARMS:
-            self._make_ready(name, live[name])
+        clip, perhaps: by the clips' lengths), never from the passes that are compared. None where an arm failed to warm up on it."""
         clip = live["a"].name
+        for name in ARMS:
+            if not self._make_ready(name, live[name]):
+                self._leave_out(clip, live["a"].done)
+                return None
         if clip not in self._passes:
             shortest = min(self._expected_s(name, live[name]) for name in ARMS)
             wanted = ceil(self._settings.slice_s / shortest) if shortest > 0 else self._settings.slice_max
             self._passes[clip] = min(max(1, wanted), self._settings.slice_max)
         return self._passes[clip]
 
-    def _make_ready(self, name: ArmName, clip: LiveClip) -> None:
-        try:
-            self._arms[name].ready(clip, lambda phase: self._tell(name, clip, phase))
-        except AnalyzerError as error:
-            raise self._failure(name, f"could not be warmed up on {clip.name}: {error.message}") from error
-
-    def _failure(self, name: ArmName, what: str) -> ArmFailed:
+    def _make_ready(self, name: ArmName, clip: LiveClip) -> bool:
         arm = self._arms[name]
-        return ArmFailed(f"arm {name} ({arm.folder.record.effective}) {what}", f"{arm.job.log} has the details")
+        try:
+            return arm.warm_up(clip, self._told(name, clip))
+        except LoadFailed as error:
+            what = f"arm {name} ({arm.folder.record.effective}) could not be warmed up on {clip.name}: {error.message}"
+            raise ArmFailed(what, f"{arm.job.log} has the details") from error
 
     def _expected_s(self, name: ArmName, clip: LiveClip) -> float:
         rows = [row for row in self._arms[name].folder.samples if row["kind"] == "warmup"]
         return clip.info.duration_s * float(
             median(row["total_s"] / row["duration_s"] for row in rows if row["duration_s"])
         )
-
-    def _pass(self, name: ArmName, clip: LiveClip) -> Sample:
-        arm = self._arms[name]
-        sample = arm.pass_over(clip, lambda phase: self._tell(name, clip, phase))
-        if sample is None:
-            raise self._failure(name, f"failed on {clip.name}: {clip.record.error}")
-        return sample
 
     def _pair(self, clip: str, order: str, repetitions: tuple[int, int], samples: dict[str, list[Sample]]) -> Pair:
         statistic = median if self._settings.statistic == "median" else min
@@ -132,6 +158,9 @@ class Pairing:
             b_queue=_queue_share(samples["b"]),
         )
 
+    def _told(self, name: ArmName, clip: LiveClip) -> Callable[[str], None]:
+        return lambda phase: self._tell(name, clip, phase)
+
     def _tell(self, name: ArmName, clip: LiveClip, phase: str) -> None:
         spent = sum(other.seconds for arm in self._arms.values() for other in arm.clips.values())
         done, goal = len(self.pairs), self._goal
@@ -145,3 +174,23 @@ def _queue_share(samples: list[Sample]) -> float | None:
     if any(row["run_queue_s"] is None for row in samples):
         return None
     return float(mean(row["run_queue_s"] / row["total_s"] for row in samples))
+
+
+def left_out_text(arms: Mapping[ArmName, LiveRun], clip: str) -> str:
+    """Which arm failed on ``clip``, with the reason of each that did."""
+    records = {name: arms[name].clips[clip].record for name in ARMS}
+    failed = [f"arm {name} {one.status}: {one.error}" for name, one in records.items() if arms[name].clips[clip].failed]
+    return f"{clip}: left out: {'; '.join(failed)}"
+
+
+def one_sided(arms: Mapping[ArmName, LiveRun]) -> list[str]:
+    """A line for each clip on which one arm failed and the other did not: the arms did not do the same work."""
+    clips = arms["a"].clips
+    return [left_out_text(arms, clip) for clip in clips if len({arms[name].clips[clip].failed for name in ARMS}) > 1]
+
+
+def both_failed(arms: Mapping[ArmName, LiveRun]) -> list[str]:
+    """A line for each clip on which both arms failed."""
+    return [
+        left_out_text(arms, clip) for clip in arms["a"].clips if all(arms[name].clips[clip].failed for name in ARMS)
+    ]

@@ -19,6 +19,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from reelbench.results import Readable
+
 COMPARISON_VERSION = 1
 
 ArmName = Literal["a", "b"]
@@ -172,7 +174,7 @@ class Arm(_Model):
     effective: str
     run_id: str
     folder: str
-    overrides: list[str] = Field(default_factory=list)
+    overrides: list[Readable] = Field(default_factory=list)
     commit: str = ""
     evidence: dict[str, Any] = Field(default_factory=dict)
     cold_starts_s: list[float] = Field(default_factory=list)
@@ -235,7 +237,7 @@ class ComparisonRecord(_Model):
     analyzer: str
     corpus: str
     measure: str
-    command: str
+    command: Readable
     fingerprint: str
     resume_key: str = ""
     status: Literal["running", "finished", "failed", "interrupted"] = "running"

@@ -13,7 +13,7 @@ from reelbench.comparison.records import ComparisonRecord, Look
 from reelbench.comparison.rule import Rule, judge_speed
 from reelbench.comparison.sentence import exit_code, sentence
 from reelbench.config import RunConfig, instantiate
-from reelbench.errors import EXIT_OK, EXIT_USAGE, InputError
+from reelbench.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, InputError
 
 
 def decide(folder: ComparisonFolder, config: RunConfig, looks: Sequence[Look], comparisons: int = 1) -> None:
@@ -49,8 +49,9 @@ def decide(folder: ComparisonFolder, config: RunConfig, looks: Sequence[Look], c
         return
     record.verdict = record.speed.verdict
     conclude_record(record, metric_name(config))
-    if record.exit_code == EXIT_OK and any("refused" in note for note in record.notes):
-        record.exit_code = EXIT_USAGE
+    statuses = {clip.status for arm in (a, b) for clip in arm.record.clips}
+    if record.exit_code == EXIT_OK and statuses & {"failed", "refused"}:
+        record.exit_code = EXIT_FAILED if "failed" in statuses else EXIT_USAGE
 
 
 def conclude_record(record: ComparisonRecord, name: str = "") -> None:

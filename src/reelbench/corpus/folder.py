@@ -8,16 +8,16 @@ from pathlib import Path
 
 from reelbench.corpus.base import CorpusStore, Progress, digest
 from reelbench.corpus.clip import Clip, Truth, read_truth
+from reelbench.encoding import readable
 from reelbench.errors import ConfigError, InputError
+from reelbench.media.source import ENDINGS
 
-EXTENSIONS = frozenset(
-    {".3g2", ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mj2", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"}
-    | {".mts", ".ogv", ".ts", ".webm", ".wmv"}
-)
+EXTENSIONS = frozenset(ending for endings in ENDINGS.values() for ending in endings)
 
 
 class FolderCorpus:
-    """Every video below ``path``, by its ending; hidden files and folders are left out. A clip's name is its relative path.
+    """Every video below ``path``, by its ending; hidden files and folders are left out. A clip's name is its relative path,
+    with an escape for each byte of it that is not UTF-8.
 
     What cannot be opened is listed all the same: the runner refuses it by name and measures the others.
     """
@@ -35,13 +35,15 @@ class FolderCorpus:
         videos = sorted(find_videos(root), key=lambda video: video.relative_to(root).as_posix())
         if not videos:
             raise InputError(f"{root}: no video in this folder", f"looked for {' '.join(sorted(EXTENSIONS))}")
-        clips = []
+        clips: dict[str, Clip] = {}
         for done, video in enumerate(videos, start=1):
-            name = video.relative_to(root).as_posix()
-            clips.append(Clip(name, video, self.name, digest(video), truth_beside(video, root)))
+            name = readable(video.relative_to(root).as_posix())
+            if name in clips:
+                raise InputError(f"{root}: two clips are named {name}", "rename one: its name is not UTF-8")
+            clips[name] = Clip(name, video, self.name, digest(video), truth_beside(video, root))
             if progress:
                 progress(f"read {name}", done, len(videos))
-        return clips
+        return list(clips.values())
 
     def _root(self) -> Path:
         if not self.path:

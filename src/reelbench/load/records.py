@@ -19,6 +19,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from reelbench.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_REGRESSION, EXIT_USAGE, AnalyzerError
+from reelbench.results import Readable
 
 LOAD_VERSION = 1
 
@@ -115,7 +116,7 @@ class LoadRecord(_Model):
     version: int = LOAD_VERSION
     id: str
     created: str
-    command: str
+    command: Readable
     scenario: str
     corpus: str
     system: str

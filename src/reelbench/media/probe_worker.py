@@ -25,7 +25,7 @@ def main() -> None:
     for line in sys.stdin:
         answer: dict[str, object]
         try:
-            answer = {"info": infos.dump_python(probe(Path(json.loads(line)), limits), mode="json")}
+            answer = {"info": infos.dump_python(probe(Path(json.loads(line)), limits), mode="json", exclude={"path"})}
         except MediaError as error:
             answer = {"error": error.message, "hint": error.hint}
         answer_with(answer)

@@ -20,7 +20,18 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts"
+ENDINGS = {
+    "mov,mp4,m4a,3gp,3g2,mj2": (".3g2", ".3gp", ".m4v", ".mj2", ".mov", ".mp4"),
+    "matroska,webm": (".mkv", ".webm"),
+    "avi": (".avi",),
+    "mpegts": (".m2ts", ".mts", ".ts"),
+    "mpeg": (".mpeg", ".mpg"),
+    "flv": (".flv",),
+    "asf": (".asf", ".wmv"),
+    "ogg": (".ogv",),
+}
+"""The formats that may be opened, by FFmpeg's names, each with the endings by which its files are known (`reelbench.corpus.folder`)."""
+FORMATS = ",".join(ENDINGS)
 _SAFE = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
 _PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<MPD", b"[playlist]")
 _HINT = f"ReelBench reads {FORMATS}"

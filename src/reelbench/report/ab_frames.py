@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from reelbench.bench.records import ClipRecord
 from reelbench.corpus.clip import Truth
 from reelbench.corpus.folder import truth_beside
+from reelbench.encoding import path_of
 from reelbench.errors import AnalyzerError, InputError
 from reelbench.quality.instants import Seen, expected_of, found_at, grid, looked_at
 from reelbench.quality.matching import overlap
@@ -74,7 +74,7 @@ def worst_frames(data: ComparisonData) -> WorstFrames:
         if len(found.shown) >= INSTANTS:
             break
         found.searched += 1
-        path = Path(clip.path)
+        path = path_of(clip.path)
         results = (data.a.results[clip.name], data.b.results[clip.name])
         try:
             truth = truth_beside(path, path.parent)

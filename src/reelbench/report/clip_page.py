@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from reelbench.bench.records import ClipRecord
 from reelbench.bench.run_folder import safe_name
+from reelbench.encoding import path_of
 from reelbench.paths import describe_os_error, write_text
 from reelbench.report.clip_lanes import Timeline, timeline
 from reelbench.report.render import render
@@ -60,7 +61,7 @@ def clip_page(folder: SystemFolder, clip: ClipRecord, target: Path, embed: bool 
     output = clip_output(folder, clip)
     shown = timeline(output)
     size = (clip.width or _UNKNOWN_SIZE[0], clip.height or _UNKNOWN_SIZE[1])
-    source, note = _video(Path(clip.path) if clip.path else None, target, embed)
+    source, note = _video(path_of(clip.path) if clip.path else None, target, embed)
     style = _packaged("page.css") + _packaged("clip.css")
     page_script, clip_script = _packaged("page.js"), _packaged("clip.js")
     html = render(
@@ -108,7 +109,7 @@ def _video(path: Path | None, target: Path, embed: bool) -> tuple[str, str]:
     """The address of the video for the page at ``target``, and a note: why it is not there, or not inside."""
     if path is None or not path.is_file():
         return "", "the video is not where it was when the run was made, so the page has none"
-    where = quote(os.path.relpath(path.absolute(), target.absolute().parent))
+    where = quote(os.fsencode(os.path.relpath(path.absolute(), target.absolute().parent)))
     if not embed:
         return where, ""
     if path.stat().st_size > EMBED_BYTES:
@@ -124,7 +125,7 @@ def _back(folder: SystemFolder, target: Path) -> str:
     """The address of the run's page, where the pages lie in its folder (elsewhere it would lead nowhere once they are moved)."""
     root = folder.path.absolute()
     return (
-        quote(os.path.relpath(root / "report.html", target.absolute().parent))
+        quote(os.fsencode(os.path.relpath(root / "report.html", target.absolute().parent)))
         if _inside(target.absolute(), root)
         else ""
     )

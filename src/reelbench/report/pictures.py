@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from reelbench.bench.records import ClipRecord
 from reelbench.corpus.clip import Truth
 from reelbench.corpus.folder import truth_beside
+from reelbench.encoding import path_of
 from reelbench.errors import AnalyzerError, InputError
 from reelbench.report.run_data import RunData
 from reelbench.report.thumbnails import SampledFrame, sampled_frames_apart
@@ -25,7 +25,7 @@ def run_pictures(
     shown: dict[str, list[SampledFrame]] = {}
     problems: list[str] = []
     for clip in chosen(run):
-        path = Path(clip.path)
+        path = path_of(clip.path)
         try:
             truth = (truths or {}).get(clip.name) or truth_beside(path, path.parent)
             shown[clip.name] = sampled_frames_apart(path, run.results[clip.name], count, truth)

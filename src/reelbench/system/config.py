@@ -44,6 +44,7 @@ class SystemConfig(_Strict):
     retries: int = Field(ge=0)
     give_up_after: int = Field(ge=1)
     worker_memory_mb: float = Field(gt=0)
+    spool_mb: float = Field(default=8000, gt=0)
     scratch: Path | None = None
 
 

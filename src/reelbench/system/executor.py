@@ -12,20 +12,17 @@ from multiprocessing.connection import wait
 from time import monotonic, process_time
 from typing import Any
 
-from pydantic import ValidationError
-
 from reelbench.bench.live import Progress
-from reelbench.bench.process import WorkerDied, clip_message
+from reelbench.bench.process import WorkerDied, checked_result, clip_message
 from reelbench.bench.worker import Job
-from reelbench.errors import OutputError
+from reelbench.errors import AnalyzerError, OutputError
 from reelbench.media.types import ClipInfo, FrameRequest
-from reelbench.results import AnalyzerResult
 from reelbench.system import work
 from reelbench.system.arrivals import Arrivals
 from reelbench.system.config import SystemConfig
 from reelbench.system.crew import Crew
 from reelbench.system.folder import SystemFolder
-from reelbench.system.ledger import Ledger
+from reelbench.system.ledger import CANNOT_LOAD, Ledger
 from reelbench.system.pace import Pace, ShowsStandings, standings_of
 from reelbench.system.plans import Plan, Resources
 from reelbench.system.pool import Hand, Step
@@ -179,6 +176,7 @@ class Executor:
         timeout_s = limits.base_s + limits.per_video_s * task.video_s
         message: dict[str, Any] = clip_message(task.clip, order.infos[task.clip], {})
         message["folder"] = str(self.ledger.spools.get(task.clip, ""))
+        message["most_bytes"] = int(order.config.spool_mb * 1e6)
         readers = [one for one in self.ledger.open.values() if one.clip == task.clip]
         if task.name == DECODE:
             asked = {request_key(order.frames[t.name]): order.frames[t.name] for t in readers if DECODE in t.after}
@@ -228,7 +226,9 @@ class Executor:
             kind, value = hand.process.take()
             if kind == "progress":
                 return
-            if kind in ("failed", "refused"):
+            if kind == "refused" and hand.kind == "task":
+                self._refused(hand, value[0])
+            elif kind in ("failed", "refused"):
                 self._fail(hand, "failed", value[0] if kind == "refused" else str(value))
             elif hand.awaited == "prepare":
                 self.crew.prepared(hand, self._wanted)
@@ -254,13 +254,22 @@ class Executor:
                 "free some space, or choose another folder (system.scratch=DIR); the same command goes on from there",
             )
         try:
-            result = None if task.name in BUILT_IN else _result(value["result"], task)
-        except ValueError as error:
-            self._fail(hand, "failed", f"wrong schema: {error}")
+            result = None if task.name in BUILT_IN else checked_result(value["result"], task.clip)
+        except AnalyzerError as error:
+            self._fail(hand, "failed", error.message)
             return
         hand.rest()
         span = self.ledger.span(hand, task, "done", sample=value["sample"])
         self.ledger.end(task, "done", "", span, result)
+
+    def _refused(self, hand: Hand, reason: str) -> None:
+        """The clip cannot be read: that is no fault of the worker, which goes on, nor of the analyzer."""
+        task = hand.task
+        assert task is not None
+        hand.look()
+        span = self.ledger.span(hand, task, "failed", reason)
+        hand.rest()
+        self.ledger.end(task, "failed", reason, span, blame=False)
 
     def _died(self, hand: Hand, reason: str) -> None:
         if not hand.busy:
@@ -291,21 +300,9 @@ class Executor:
             return
         if hand.kind == "load":
             ledger.tries[task.key] += 1
-            span.reason = reason = f"cannot load: {reason}"
+            span.reason = reason = f"{CANNOT_LOAD}: {reason}"
         if again:
             self.folder.add(span)
             self.progress.message(f"{task.clip}: {task.name}: {reason}; tried again")
             return
         ledger.end(task, status, reason, span)
-
-
-def _result(text: str, task: Task) -> AnalyzerResult:
-    """The result that came back; ValueError says what is wrong with it."""
-    try:
-        result = AnalyzerResult.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    if result.clip != task.clip:
-        raise ValueError(f"it is about the clip '{result.clip}'")
-    return result

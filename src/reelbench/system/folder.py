@@ -105,11 +105,11 @@ class SystemFolder:
             raise describe_os_error(error, path, "cannot write") from error
         self.spans.append(span)
 
-    def settled(self) -> dict[Key, Span]:
-        """The last word on each task: done with its result in place, or ended for good without one."""
+    def settled(self, clip: str | None = None) -> dict[Key, Span]:
+        """The last word on each task, or on those of ``clip``: done with its result in place, or ended for good without one."""
         found: dict[Key, Span] = {}
         for span in self.spans:
-            if span.kind != "load" and span.final:
+            if span.kind != "load" and span.final and clip in (None, span.clip):
                 found[span.clip, span.name] = span
         return {key: span for key, span in found.items() if span.status != "done" or self.result(key) is not None}
 

@@ -17,6 +17,9 @@ from reelbench.system.pool import Hand
 from reelbench.system.records import Session, Span, Status
 from reelbench.system.tasks import BUILT_IN, DECODE, SOUND, Key, Task
 
+CANNOT_LOAD = "cannot load"
+"""What the reason of a task begins with whose worker could not be made ready."""
+
 
 class Ledger:
     """Every end of a task goes through `end`: into the folder first, then into ``states``.
@@ -44,7 +47,10 @@ class Ledger:
         self.spools: dict[str, Path] = {}
         self.folder, self.session, self.progress = folder, session, progress
         self._settled, self._give_up_after, self.pace = settled, give_up_after, pace
+        self._why: dict[Key, str] = {}
         self._row: Counter[str] = Counter()
+        self._kind: dict[str, str] = {}
+        self._worked = {name for (_, name), status in states.items() if status == "done"}
         self._began = monotonic()
         self._number = len(folder.record.sessions) - 1
 
@@ -52,24 +58,43 @@ class Ledger:
         """Seconds since the session began."""
         return monotonic() - self._began
 
-    def end(self, task: Task, status: Status, reason: str, span: Span, result: AnalyzerResult | None = None) -> None:
-        """The last word on a task. Raises OutputError where the disk is full."""
+    def end(
+        self,
+        task: Task,
+        status: Status,
+        reason: str,
+        span: Span,
+        result: AnalyzerResult | None = None,
+        *,
+        blame: bool = True,
+    ) -> None:
+        """The last word on a task. ``blame``: whether a failure may be the analyzer's. Raises OutputError where the disk is full."""
         self.folder.add(span, result)
         self.states[task.key] = status
+        if task.name in BUILT_IN:
+            self._why[task.key] = reason
         self.open.pop(task.key, None)
         if span.kind == "task":
             self.pace.ended(task, span.end_s - span.start_s)
         if status != "done":
             self.progress.message(f"{task.clip}: {task.name}: {status.replace('_', ' ')}: {reason}")
-        if task.name not in BUILT_IN and span.kind != "verdict":
+        if task.name not in BUILT_IN and span.kind != "verdict" and blame:
             self._count(task.name, status, reason)
         if not any(clip == task.clip for clip, _ in self.open):
             self._settled(task.clip)
         self._free_spool(task.clip)
 
     def _count(self, name: str, status: Status, reason: str) -> None:
-        self._row[name] = 0 if status == "done" else self._row[name] + 1
-        if self._row[name] >= self._give_up_after:
+        """Give up an analyzer that does not work here. One that has done a clip works: what it fails on then are bad clips, and there
+        may be any number of them in a row; so may there be before its first good one, but they hardly make it fail alike."""
+        if status == "done":
+            self._worked.add(name)
+            self._row[name] = 0
+            return
+        kind = status if status == "timed_out" else reason.partition(":")[0]
+        self._row[name] = self._row[name] + 1 if self._kind.get(name) == kind else 1
+        self._kind[name] = kind
+        if self._row[name] >= self._give_up_after and (name not in self._worked or kind == CANNOT_LOAD):
             failed = f"circuit open: it failed on {self._row[name]} clips in a row, the last: {reason}"
             self.broken.setdefault(name, failed)
 
@@ -89,7 +114,8 @@ class Ledger:
             for name in task.after:
                 state = self.states.get((task.clip, name))
                 if state is not None and state != "done":
-                    self._verdict(task, "skipped", f"it needs {name}, which is {state.replace('_', ' ')}")
+                    why = f": {reason}" if (reason := self._why.get((task.clip, name))) else ""
+                    self._verdict(task, "skipped", f"it needs {name}, which is {state.replace('_', ' ')}{why}")
                     break
 
     def _verdict(self, task: Task, status: Status, reason: str) -> None:

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from reelbench.bench.records import ClipRecord, QualityRecord
 from reelbench.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, AnalyzerError
+from reelbench.results import Readable
 
 SYSTEM_VERSION = 1
 
@@ -138,7 +139,7 @@ class SystemRecord(_Model):
     version: int = SYSTEM_VERSION
     id: str
     created: str
-    command: str
+    command: Readable
     corpus: str
     system: str
     plan: str

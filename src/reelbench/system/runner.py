@@ -88,7 +88,7 @@ def execute(ready: Prepared, folder: SystemFolder, progress: Progress) -> None:
     folder.save()
 
     def settled(clip: str) -> None:
-        _tell_outcomes(folder)
+        _tell_outcomes(folder, clip)
         progress.message(_clip_line(folder, clip))
         folder.save()
         ready.arrivals.ended(clip, executor.now())
@@ -120,15 +120,15 @@ def execute(ready: Prepared, folder: SystemFolder, progress: Progress) -> None:
         totals.stopped_idle += peaks.stopped_idle
 
 
-def _tell_outcomes(folder: SystemFolder) -> None:
-    """Bring the record's outcomes up to what the timeline says."""
+def _tell_outcomes(folder: SystemFolder, only: str | None = None) -> None:
+    """Bring the record's outcomes up to what the timeline says, of all clips or of one."""
     clips = {clip.name: clip for clip in folder.record.clips}
-    for (clip, name), span in folder.settled().items():
+    for (clip, name), span in folder.settled(only).items():
         if name in folder.record.analyzers:
             folder.record.analyzers[name].outcomes[clip] = Outcome(status=span.status, reason=span.reason)
         elif span.status != "done" and clips[clip].status != "refused":
             clips[clip].status, clips[clip].error = "refused", span.reason
-    for entry in clips.values():
+    for entry in clips.values() if only is None else (clips[only],):
         if entry.status == "pending" and _counts(folder, entry.name).get("pending", 0) == 0:
             entry.status = "measured"
 

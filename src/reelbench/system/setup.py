@@ -194,7 +194,8 @@ def require_disk(ready: Prepared, folder: SystemFolder) -> None:
         return
     frames = [part.needs.frames for part in ready.parts.values() if part.needs.frames and not part.unavailable]
     rates = [part.needs.audio.rate for part in ready.parts.values() if part.needs.audio and not part.unavailable]
-    sizes = sorted(expected_bytes(info, frames, rates) for info in ready.clips.infos.values())
+    most = int(ready.composed.system.spool_mb * 1e6)  # a clip that needs more is refused when it gets there
+    sizes = sorted(min(most, expected_bytes(info, frames, rates)) for info in ready.clips.infos.values())
     needed = sum(sizes[-ready.composed.plan.clips_at_once :])
     free = shutil.disk_usage(_existing(folder.scratch)).free
     if needed > free:

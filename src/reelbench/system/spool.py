@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reelbench.errors import MediaError
 from reelbench.media.decoder import Decoder
 from reelbench.media.sampling import Sampler
 from reelbench.media.types import AudioRequest, ClipInfo, DecodeOptions, Frame, FrameRequest, Limits, Sampling
@@ -39,11 +40,11 @@ def request_of(fields: dict[str, Any]) -> FrameRequest:
 
 
 def write_frames(
-    folder: Path, path: Path, requests: Sequence[FrameRequest], decode: DecodeOptions, limits: Limits
+    folder: Path, path: Path, requests: Sequence[FrameRequest], decode: DecodeOptions, limits: Limits, most_bytes: int
 ) -> dict[str, Any]:
     """Decode ``path`` once and keep what any of ``requests`` wants. Returns frames_decoded, decode_s, convert_s, bytes and truncated.
 
-    Raises MediaError as the decoder does, OSError where the disk is full.
+    Raises MediaError as the decoder does and where more than ``most_bytes`` would be written, OSError where the disk is full.
     """
     samplers = [Sampler(request.sampling) for request in requests]
     kinds = list(dict.fromkeys((request.size, request.colour) for request in requests))
@@ -61,8 +62,9 @@ def write_frames(
                 first = next(at for at in wanted if kind_of[at] == kind)
                 image = picture.image(requests[first])
                 shapes[kind] = image.shape
-                _write_all(targets[kind].fileno(), image)
                 size += image.nbytes
+                _check_size(path, f"frames up to {pts_s:.1f} s", size, most_bytes)
+                _write_all(targets[kind].fileno(), image)
             for at in wanted:
                 chosen[at].append((written[kind_of[at]], pts_s))
             for kind in {kind_of[at] for at in wanted}:
@@ -75,6 +77,16 @@ def write_frames(
     }
     (folder / INDEX).write_text(json.dumps(index))
     return {**facts, "convert_s": convert_s, "bytes": size}
+
+
+def _check_size(path: Path, what: str, size: int, most_bytes: int) -> None:
+    """Raise MediaError beyond the cap: a few bytes of video can hold any number of frames, which are laid down as large as they are
+    asked for."""
+    if size > most_bytes:
+        raise MediaError(
+            f"{path}: decoded for all analyzers, its {what} take more than {most_bytes / 1e6:.0f} MB of disk (system.spool_mb)",
+            "allow more with system.spool_mb=N, or let each analyzer decode for itself with plan.decode=each",
+        )
 
 
 def _write_all(handle: int, values: NDArray[Any]) -> None:
@@ -116,13 +128,17 @@ def _read_all(handle: int, image: NDArray[np.uint8], offset: int) -> None:
         left, offset = left[got:], offset + got
 
 
-def write_sound(folder: Path, path: Path, rates: Sequence[int], limits: Limits) -> None:
-    """The sound of ``path`` at each rate. Raises MediaError where it cannot be decoded, OSError where the disk is full."""
+def write_sound(folder: Path, path: Path, rates: Sequence[int], limits: Limits, most_bytes: int) -> None:
+    """The sound of ``path`` at each rate. Raises MediaError where it cannot be decoded or takes more than ``most_bytes``, OSError
+    where the disk is full."""
     from reelbench.media.audio import audio_pieces
 
+    size = 0
     for rate in rates:
         with (folder / f"sound-{rate}.raw").open("wb", buffering=0) as file:
             for piece in audio_pieces(path, AudioRequest(rate), limits):
+                size += piece.nbytes
+                _check_size(path, "sound", size, most_bytes)
                 _write_all(file.fileno(), piece)
 
 

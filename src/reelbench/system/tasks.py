@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reelbench.analyzers.base import Needs
 from reelbench.errors import ConfigError, InputError
+from reelbench.results import Readable
 
 DECODE = "decode"
 SOUND = "sound"
@@ -91,7 +92,7 @@ class Timings(BaseModel):
     fingerprint: str = ""
     machine: str = ""
     created: str = ""
-    command: str = ""
+    command: Readable = ""
     tasks: dict[str, Timing] = Field(default_factory=dict)
 
     def seconds(self, task: Task) -> float | None:

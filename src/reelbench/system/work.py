@@ -36,12 +36,13 @@ def settle(analyzer: Any, job: Job, value: dict[str, Any], tell: Tell) -> None:
 
 
 def decode(analyzer: Any, job: Job, value: dict[str, Any], tell: Tell) -> dict[str, Any]:
-    """Write the frames of a clip for all who ask: ``folder``, ``info``, ``requests`` → the span's sample."""
+    """Write the frames of a clip for all who ask: ``folder``, ``info``, ``requests``, ``most_bytes`` → the span's sample."""
     meter, begun, started = _started()
     requests = [spool.request_of(fields) for fields in value["requests"]]
     info = ClipInfo(**value["info"])
     try:
-        facts = spool.write_frames(Path(value["folder"]), info.path, requests, job.decode, job.limits)
+        folder, most = Path(value["folder"]), value["most_bytes"]
+        facts = spool.write_frames(folder, info.path, requests, job.decode, job.limits, most)
     except OSError as error:
         return _full(error, Path(value["folder"]))
     return {"sample": _sample(meter, begun, started, facts)}
@@ -52,7 +53,7 @@ def hear(analyzer: Any, job: Job, value: dict[str, Any], tell: Tell) -> dict[str
     meter, begun, started = _started()
     info = ClipInfo(**value["info"])
     try:
-        spool.write_sound(Path(value["folder"]), info.path, value["rates"], job.limits)
+        spool.write_sound(Path(value["folder"]), info.path, value["rates"], job.limits, value["most_bytes"])
     except OSError as error:
         return _full(error, Path(value["folder"]))
     return {"sample": _sample(meter, begun, started, {})}

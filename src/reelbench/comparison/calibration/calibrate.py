@@ -29,6 +29,7 @@ from reelbench.config import RunConfig, compose, digest
 from reelbench.errors import ConfigError, InputError
 from reelbench.models.store import ModelStore
 from reelbench.paths import claim, describe_os_error, write_text
+from reelbench.results import Readable
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -47,7 +48,7 @@ class CalibrationState(BaseModel):
 
     id: str
     created: str
-    command: str
+    command: Readable
     key: str
     status: Literal["running", "finished"] = "running"
     clips: list[str]

@@ -67,19 +67,31 @@ class Stretches:
     start_s: float = 0.0
 
     def scout(self, folder: Path, keep: int) -> list[str]:
-        """Pass over the shortest clips, go on with the ``keep`` that take least time, and return their names. Raises ArmFailed."""
+        """Pass over the shortest clips, go on with the ``keep`` that take least time, and return their names. A clip that fails is
+        told and passed over. Raises ArmFailed where none can be measured."""
         live = self._open(self.a, folder)
         try:
-            candidates = sorted(live.clips.values(), key=lambda clip: clip.info.duration_s)[:MOST_CANDIDATES]
-            first = {clip.name: self._scouted(live, clip, 1) for clip in candidates}
-            chosen = sorted(candidates, key=lambda clip: float(first[clip.name][0]["total_s"]))[:keep]
-            self.recent = {clip.name: self._scouted(live, clip, SCOUTING_PASSES) for clip in chosen}
+            first: dict[str, list[Sample]] = {}
+            for clip in sorted(live.clips.values(), key=lambda clip: clip.info.duration_s):
+                if len(first) < MOST_CANDIDATES and (rows := self._scouted(live, clip, 1)) is not None:
+                    first[clip.name] = rows
+            by_time = sorted(first, key=lambda name: float(first[name][0]["total_s"]))
+            self.recent = {}
+            for name in by_time:
+                if (
+                    len(self.recent) < keep
+                    and (rows := self._scouted(live, live.clips[name], SCOUTING_PASSES)) is not None
+                ):
+                    self.recent[name] = rows
+            if not self.recent:
+                reasons = "; ".join(f"{clip.name}: {clip.record.error}" for clip in live.clips.values())
+                raise ArmFailed(f"no clip can be measured: {reasons[:300]}", f"{live.job.log} has the details")
             self.start_s = live.starts_s[0]
             live.stop()
         finally:
             live.kill()
-        self.keep_only([clip.name for clip in chosen])
-        return [clip.name for clip in chosen]
+        self.keep_only(list(self.recent))
+        return list(self.recent)
 
     def keep_only(self, names: list[str]) -> None:
         """Measure these clips from now on."""
@@ -140,14 +152,17 @@ class Stretches:
             looks=pairing.looks,
         )
 
-    def _scouted(self, live: LiveRun, clip: LiveClip, passes: int) -> list[Sample]:
+    def _scouted(self, live: LiveRun, clip: LiveClip, passes: int) -> list[Sample] | None:
+        """So many passes over a clip; None where it fails."""
         rows: list[Sample] = []
+        if clip.failed:  # what it needs from upstream is missing
+            return None
         for _ in range(passes):
             row = live.pass_over(
                 clip, lambda phase: self.progress.update("trying clips", f"{clip.name}: {phase}", 0, 0, None)
             )
             if row is None:
-                raise ArmFailed(f"{clip.name}: {clip.record.error}", f"{live.job.log} has the details")
+                return None
             rows.append(row)
         return rows
 

@@ -22,6 +22,7 @@ from reelbench.errors import (
     EXIT_REGRESSION,
     EXIT_UNAVAILABLE,
 )
+from reelbench.results import Readable
 
 GATE_VERSION = 1
 
@@ -106,7 +107,7 @@ class GateRecord(_Model):
     created: str
     policy: str
     design: Literal["code", "baseline"]
-    command: str
+    command: Readable
     fingerprint: str
     machine: dict[str, Any] = Field(default_factory=dict)
     a: Side

@@ -29,6 +29,7 @@ from reelbench.comparison.records import (
     Speed,
 )
 from reelbench.comparison.records import Verdict as Verdict
+from reelbench.results import Readable
 
 SYSTEM_COMPARISON_VERSION = 1
 CORPUS = "the whole corpus"
@@ -83,7 +84,7 @@ class SystemComparison(_Model):
     clips: int
     cores: tuple[int, ...]
     measure: str
-    command: str
+    command: Readable
     fingerprint: str
     resume_key: str
     status: Literal["running", "finished", "failed", "interrupted"] = "running"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from reelbench.bench.records import ClipRecord
+from reelbench.encoding import path_of, readable
 from reelbench.errors import InputError
 from reelbench.system.folder import RECORD, SystemFolder
 from reelbench.system.outputs.records import ClipFacts, ClipOutput, Done, NotDone
@@ -51,7 +52,7 @@ def clip_output(folder: SystemFolder, clip: ClipRecord) -> ClipOutput:
         corpus=record.corpus,
         clip=ClipFacts(
             name=clip.name,
-            file=PurePath(clip.path).name,
+            file=readable(path_of(clip.path).name),
             sha256=clip.sha256,
             duration_s=clip.duration_s,
             width=clip.width,
