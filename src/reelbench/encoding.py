@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 _URI = "file://"
@@ -17,6 +18,15 @@ _URI = "file://"
 def readable(text: str) -> str:
     """``text`` with an escape for each byte that is not UTF-8; all other text as it is."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def readable_values(value: Any) -> Any:
+    """`readable` for every string in mappings and lists."""
+    if isinstance(value, str):
+        return readable(value)
+    if isinstance(value, dict):
+        return {readable_values(key): readable_values(inner) for key, inner in value.items()}
+    return [readable_values(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def path_text(path: Path) -> str:

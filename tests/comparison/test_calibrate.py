@@ -218,3 +218,16 @@ def test_bounds_of_a_quantile_are_ordered_values() -> None:
         100.0,
     )  # Bin(100, 0.95): P(<= 89) = 0.0115, P(<= 90) = 0.028; P(<= 98) = 0.963, P(<= 99) = 0.994
     assert quantile_bounds(values[:71], 0.95)[1] is None and quantile_bounds(values[:72], 0.95)[1] == 72.0
+
+
+def test_a_clip_that_fails_is_passed_over(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faults = {"a.mp4": "segfault"}
+    config = brightness_config(clips, clips.parent / "runs", measure={"pairs": PAIRS}, faults=faults)
+    monkeypatch.setattr(module, "compose", lambda settings: config)
+    monkeypatch.setattr(
+        module, "plan", lambda name, spec, common: ArmPlan(name, spec, config, preflight(config, []), (), ())
+    )
+    told = Told()
+    found, _, _ = calibrate([], "test", told, decisions=1)
+    assert "b.mp4" in found.what and "a.mp4" not in found.what
+    assert any(line.startswith("a.mp4: failed: ") and "SIGSEGV" in line for line in told.messages)

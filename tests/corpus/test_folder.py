@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from pathlib import Path
 
 import pytest
 
-from reelbench.corpus.folder import FolderCorpus
-from reelbench.errors import ConfigError, InputError
+from reelbench.corpus.folder import EXTENSIONS, FolderCorpus
+from reelbench.encoding import path_of, path_text
+from reelbench.errors import ConfigError, InputError, MediaError
+from reelbench.media import FrameStream, probe, probe_safely, read_audio
+from reelbench.media.types import AudioRequest, FrameRequest, Limits, Sampling
+from support.clips import make_clip
+from support.mutations import KINDS, make_kind
 
 TRUTH = '{"objects": [{"t_s": 0.5, "objects": [{"label": "cat", "box": [1, 2, 3, 4]}]}], "cuts": []}'
 
@@ -88,3 +95,39 @@ def test_missing_empty_or_no_folder_is_refused(tmp_path):
             clips(tmp_path / path)
     with pytest.raises(ConfigError, match="wants a folder"):
         clips("")
+
+
+@pytest.mark.parametrize("ending", sorted(EXTENSIONS))
+def test_every_ending_that_is_listed_can_be_opened(ending, tmp_path):
+    """One table says which formats may be opened and which endings are taken for them."""
+    kind = {".asf": "wmv", ".m2ts": "ts", ".mts": "ts", ".mpeg": "mpg"}.get(ending, ending[1:])
+    made = make_kind(tmp_path / f"made.{kind if kind in KINDS else 'mp4'}", frames=12)
+    made.rename(tmp_path / f"clip{ending}")
+    (clip,) = clips(tmp_path)
+    assert probe(clip.path).has_audio
+    with FrameStream(clip.path, FrameRequest(Sampling(every=1))) as stream:
+        assert len(list(stream)) == 12
+    assert len(read_audio(clip.path, AudioRequest(16000))) > 4000
+
+
+def test_a_name_that_is_not_utf8_is_written_with_escapes(tmp_path):
+    made = make_clip(tmp_path / "made.mp4", frames=4)
+    made.rename(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4"))
+    (clip,) = clips(tmp_path)
+    assert clip.name == "caf\\udce9.mp4" and probe_safely([clip.path])[clip.path].width == 160
+    assert path_of(path_text(clip.path)) == clip.path and path_text(clip.path).encode()
+    with pytest.raises(MediaError) as raised:
+        probe(clip.path, Limits(max_pixels=10))
+    assert "caf\\udce9.mp4" in str(raised.value) and str(raised.value).encode()
+
+
+def test_two_names_that_read_alike_are_not_taken_for_one(tmp_path):
+    for name in (b"caf\xe9.mp4", b"caf\\udce9.mp4"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(name)
+    with pytest.raises(InputError, match="two clips are named"):
+        clips(tmp_path)
+
+
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path):
+    (tmp_path / ("x" * 251 + ".mp4")).write_bytes(b"x")
+    assert [clip.truth for clip in clips(tmp_path)] == [None]

@@ -60,3 +60,11 @@ def test_importing_the_package_loads_neither_pyav_nor_opencv() -> None:
     code = "import sys, reelbench.media, reelbench.media.types; print(sorted({'av', 'cv2'} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def test_what_a_library_prints_is_not_taken_for_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    talks = HOSTILE.replace('if "hang"', 'if "talks" in path.name: print("[h264] error")\n    if "hang"')
+    monkeypatch.setattr(safe_probe, "COMMAND", (sys.executable, "-c", talks))
+    clips = [make_clip(tmp_path / f"{name}.mp4", frames=2) for name in ("talks", "a", "b")]
+    found = probe_safely(clips)
+    assert [isinstance(found[clip], ClipInfo) for clip in clips] == [False, True, True]

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from reelbench.corpus.clip import Truth, TruthFrame, TruthObject
-from reelbench.errors import MediaError
+from reelbench.errors import AnalyzerError, MediaError
 from reelbench.report.pictures import run_pictures
 from reelbench.report.placement import font_size, labels
 from reelbench.report.run_data import load_run
-from reelbench.report.thumbnails import LabelledBox, SampledFrame, sampled_frames, sampled_frames_apart
+from reelbench.report.thumbnails import LabelledBox, SampledFrame, frames_at_apart, sampled_frames, sampled_frames_apart
 from reelbench.results import AnalyzerResult, BoxAt, Event
 from support.runs import make_run
 
@@ -96,3 +96,8 @@ def test_a_clip_that_is_none_is_an_error_in_the_child_and_a_line_on_the_page(tmp
         "no sampled frames of bikes",
         "no sampled frames of two_rooms",
     ]
+
+
+def test_whatever_goes_wrong_with_a_clip_is_one_line(clip: Path) -> None:
+    with pytest.raises(AnalyzerError, match="no frames for the page"):
+        frames_at_apart(clip, [0.0], [None])  # type: ignore[list-item]

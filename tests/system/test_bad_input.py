@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from reelbench.encoding import path_of
 from support.clips import make_audio_only, make_clip, truncate
 
 from .conftest import PLUGIN, QUICK, ROOT, Run, environment
@@ -235,3 +236,18 @@ def test_an_output_folder_that_may_not_be_written_is_one_line(brightness: Run, s
     done = brightness(f"runs_dir={small_disk}/runs")
     assert done.returncode == 2
     assert "no permission" in one_line(done.stderr)
+
+
+def test_clips_whose_names_are_not_utf8_are_measured_written_and_tracked(run: Run, clips: Path, tmp_path: Path) -> None:
+    (clips / "good.mp4").rename(os.fsdecode(os.fsencode(clips) + b"/caf\xe9.mp4"))
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/dossier\xe9"))
+    clips.rename(odd)
+    tracked = f"tracking.uri=sqlite:///{tmp_path}/mlflow.db"
+    done = run(*PLUGIN, "corpus=folder", f'corpus.path="{odd}"', "measure=quick", tracked)
+    assert done.returncode == 0, done.stderr
+    assert "caf\\udce9.mp4" in done.stderr and "tracked in MLflow" in done.stderr
+    (record,) = records(tmp_path / "work")
+    (clip,) = record["clips"]
+    assert clip["name"] == "caf\\udce9.mp4" and clip["status"] == "measured" and path_of(clip["path"]).is_file()
+    (page,) = (tmp_path / "work").glob("runs/*/report.html")
+    assert "caf\\udce9.mp4" in page.read_text() and "data:image/jpeg" in page.read_text()

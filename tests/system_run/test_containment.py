@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 
 from reelbench.bench.live import Silent
+from reelbench.report.clip_page import PAGES, write_clip_pages
+from reelbench.report.system_page import write_system_page
 from reelbench.system.folder import SystemFolder
 from reelbench.system.runner import run_system
 from support.clips import make_clip
@@ -83,3 +86,14 @@ def test_files_that_break_off_are_not_held_against_analyzers(mixed: Path, tmp_pa
     folder = run(mixed, tmp_path / "runs", plan="sequential", actors={"ear": {"size": 0}}, give_up_after=2)
     assert_neighbours_done(folder)
     assert all(folder.record.analyzers["ear"].outcomes[f"0{number}.mov"].status == "failed" for number in range(3))
+
+
+def test_a_name_that_is_not_utf8_is_a_clip_like_any_other(mixed: Path, tmp_path: Path) -> None:
+    (mixed / "c.mp4").rename(os.fsdecode(os.fsencode(mixed) + b"/\xe9.mp4"))
+    folder = run(mixed, tmp_path / "runs")
+    name = "\\udce9.mp4"
+    assert set(statuses(folder, name).values()) == {"done"}
+    pages = write_clip_pages(folder, folder.path / PAGES)
+    page = next(file for file in pages.files if "udce9" in file.name).read_text()
+    assert "%E9.mp4" in page and not pages.notes  # the address of the video has the byte itself
+    assert name in write_system_page(folder.path).read_text()

@@ -19,7 +19,7 @@ from reelbench.bench.run_folder import RunFolder, find_interrupted, new_run_id
 from reelbench.bench.worker import Job
 from reelbench.config import RunConfig, digest, instantiate, other_variant
 from reelbench.corpus.clip import Clip
-from reelbench.encoding import path_text
+from reelbench.encoding import path_text, readable_values
 from reelbench.errors import AnalyzerError, InputError, MediaError, UnavailableError
 from reelbench.media.types import ClipInfo
 from reelbench.models.leased import Lease, top_of
@@ -170,7 +170,9 @@ def create_folder(parent: Path, record: RunRecord, config: RunConfig, name: str 
     import yaml
 
     folder = RunFolder.create(parent, record, name)
-    write_text(folder.path / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+    write_text(
+        folder.path / "config.yaml", yaml.safe_dump(readable_values(config.model_dump(mode="json")), sort_keys=False)
+    )
     write_text(folder.path / "environment.json", json.dumps(environment(), indent=1))
     return folder
 

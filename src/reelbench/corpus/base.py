@@ -57,9 +57,9 @@ def digest(path: Path) -> str:
     """The sha256 of a regular file in hexadecimal; empty where it cannot be read (the clip is then refused when it is opened)."""
     import hashlib
 
-    if not path.is_file():
-        return ""
     try:
+        if not path.is_file():
+            return ""
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:

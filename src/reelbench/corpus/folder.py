@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,9 +78,11 @@ def truth_beside(video: Path, root: Path) -> Truth | None:
     """The truth of ``a/b.mp4``: ``a/b.mp4.truth.json``, else ``a/b.truth.json``. InputError: it is not one."""
     for name in (f"{video.name}.truth.json", f"{video.stem}.truth.json"):
         path = video.with_name(name)
-        if path.is_file():
-            try:
+        try:
+            if path.is_file():
                 return read_truth(path)
-            except OSError as error:
+        except OSError as error:
+            # The name of the clip may be so long that no other file could be named after it.
+            if error.errno != errno.ENAMETOOLONG:
                 raise InputError(f"{path.relative_to(root)}: {error.strerror}") from error
     return None

@@ -61,10 +61,14 @@ class _Child:
             return MediaError(f"{path}: probing it took longer than {timeout_s:g} s and was given up")
         if not line.endswith(b"\n"):
             return MediaError(f"{path}: the decoder crashed while probing it ({_ending(self.stop())})")
-        answer = json.loads(line)
-        if "error" in answer:
-            return MediaError(answer["error"], answer["hint"])
-        return self._infos.validate_python(answer["info"] | {"path": path})
+        try:
+            answer = json.loads(line)
+            if "error" in answer:
+                return MediaError(answer["error"], answer["hint"])
+            return self._infos.validate_python(answer["info"] | {"path": path})
+        except (ValueError, TypeError, KeyError):  # a library wrote between the lines, or over the memory
+            self.stop()
+            return MediaError(f"{path}: probing it gave no answer that can be read")
 
     def stop(self) -> int:
         """End the process; its exit status, negative for a signal."""

@@ -100,7 +100,9 @@ def frames_at_apart(
         if not ours.poll(timeout_s):
             raise AnalyzerError(f"{clip_path.name}: no frames for the page after {timeout_s:.0f} s")
         answer = ours.recv()
-    except EOFError as error:
+    except AnalyzerError:
+        raise
+    except Exception as error:  # the end of the pipe, or whatever a process sent whose memory was overwritten
         raise AnalyzerError(f"{clip_path.name}: the decoder crashed while frames were taken for the page") from error
     finally:
         child.kill()
@@ -120,6 +122,9 @@ def _answer(
         pipe.send(frames_at(path, wanted, results, truth))
     except ReelBenchError as error:
         pipe.send(error)
+    except Exception as error:  # noqa: BLE001 - a page must do without the frames of a clip, whatever is wrong with them
+        what = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        pipe.send(AnalyzerError(f"{path.name}: no frames for the page: {what}"))
 
 
 def _instants(result: AnalyzerResult, count: int) -> list[float]:

@@ -15,6 +15,7 @@ from reelbench.bench.live import Progress
 from reelbench.bench.setup import Clips, open_clips
 from reelbench.bench.worker import Job
 from reelbench.config import RunConfig, digest, instantiate
+from reelbench.encoding import readable_values
 from reelbench.errors import ConfigError, OutputError, WeightsError
 from reelbench.models.store import ModelStore
 from reelbench.paths import write_text
@@ -184,7 +185,7 @@ def _write_beside(folder: SystemFolder, composed: Composed) -> None:
         "plan": composed.plan.model_dump(mode="json"),
         "analyzers": {name: config.model_dump(mode="json") for name, config in composed.analyzers.items()},
     }
-    write_text(folder.path / "config.yaml", yaml.safe_dump(whole, sort_keys=False))
+    write_text(folder.path / "config.yaml", yaml.safe_dump(readable_values(whole), sort_keys=False))
     write_text(folder.path / "environment.json", json.dumps(environment(), indent=1))
 
 
