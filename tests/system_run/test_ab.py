@@ -23,6 +23,7 @@ from reelbench.system.ab.folder import SystemComparisonFolder, read_system_compa
 from reelbench.system.ab.quality import _one_sided, holm
 from reelbench.system.ab.records import Judged
 from reelbench.system.ab.run import carry_out_both
+from reelbench.system.ab.words import exit_code
 from support.clips import make_clip
 from support.made_systems import Imagined, arm
 
@@ -148,6 +149,19 @@ def test_an_analyzer_that_failed_makes_it_invalid(six: Path, tmp_path: Path, ima
     assert (found.verdict, found.exit_code, found.status) == ("invalid", 5, "failed")
     assert "arm b (optimized): eye failed on a.mp4: told to fail" in found.sentence
     assert "INVALID" in write_system_ab_page(folder.path).read_text()
+
+
+def test_what_fails_in_both_arms_is_named_and_the_rest_is_compared(
+    six: Path, tmp_path: Path, imagined: Imagined
+) -> None:
+    broken = {"cost_s": 0.1, "fault": True}
+    found = compare(six, tmp_path, {**COSTS, "eye": broken}, {**HALF, "eye": broken}, pairs=1).record
+    assert found.status == "finished" and found.verdict != "invalid" and len(found.pairs) == 1
+    assert "in both arms: eye failed on a.mp4: told to fail" in found.notes
+    assert (
+        found.analyzers["ear"].quality.clips
+        and exit_code(found.model_copy(update={"verdict": "faster", "quality": "not worse"})) == 5
+    )
 
 
 def test_a_comparison_that_was_cut_off_goes_on_with_whole_pairs(

@@ -33,6 +33,8 @@ from reelbench.results import Readable
 
 SYSTEM_COMPARISON_VERSION = 1
 CORPUS = "the whole corpus"
+IN_BOTH = "in both arms: "
+"""What a note begins with about a task that came to no result in either arm."""
 
 
 class _Model(BaseModel):

@@ -5,7 +5,7 @@ both prepared → pairs of whole runs until a look decides → every analyzer's 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,12 +22,13 @@ from reelbench.errors import AnalyzerError, ConfigError, InputError, OutputError
 from reelbench.system.ab.arms import SystemArm, check_alike, prepare_both, read_arm
 from reelbench.system.ab.folder import SystemComparisonFolder, find_interrupted, new_id
 from reelbench.system.ab.quality import judge_all, worst
-from reelbench.system.ab.records import CORPUS, ArmRun, SystemComparison
+from reelbench.system.ab.records import CORPUS, IN_BOTH, ArmRun, SystemComparison
 from reelbench.system.ab.words import exit_code, sentence
 from reelbench.system.folder import SystemFolder
 from reelbench.system.records import SystemRecord
 from reelbench.system.runner import carry_out
 from reelbench.system.setup import Prepared, open_folder
+from reelbench.system.tasks import Key
 
 ARMS: tuple[ArmName, ArmName] = ("a", "b")
 
@@ -138,11 +139,14 @@ class Pairing:
         index = len(self.pairs)
         record.runs = [run for run in record.runs if run.pair < index]
         _, order = next(self._schedule)
+        systems: dict[ArmName, SystemFolder] = {}
         for letter in order.lower():
             name: ArmName = "a" if letter == "a" else "b"
             self._progress.stage(f"pair {index + 1}, arm {letter} ({record.arm(name).label})")
-            record.runs.append(self._measure(name, index))
+            run, systems[name] = self._measure(name, index)
+            record.runs.append(run)
             self._folder.save()
+        record.notes += [note for note in self._same_work(systems) if note not in record.notes]
         of = {run.arm: run for run in record.runs if run.pair == index}
         pair = Pair(
             index=index,
@@ -161,19 +165,29 @@ class Pairing:
         self._folder.save()
         return pair
 
-    def _measure(self, name: ArmName, index: int) -> ArmRun:
-        """One run of the whole system, from fresh workers. ArmFailed where anything of it did not come to its end."""
+    def _same_work(self, systems: Mapping[ArmName, SystemFolder]) -> list[str]:
+        """A line for each task that came to no result in either arm. ArmFailed where one arm had a result that the other had not, or
+        nothing had any: their makespans cannot be compared then."""
+        lost = {name: _not_done(run.record) for name, run in systems.items()}
+        for name, run in systems.items():
+            other = lost["b" if name == "a" else "a"]
+            if unequal := [why for key, why in lost[name].items() if key not in other]:
+                label = self._folder.record.arm(name).label
+                raise ArmFailed(f"arm {name} ({label}): {'; '.join(unequal[:3])}", f"{run.path} has the details")
+        if not any(item.counts["done"] for run in systems.values() for item in run.record.analyzers.values()):
+            raise ArmFailed(f"nothing came to a result in either arm: {next(iter(lost['a'].values()), 'no clip')}")
+        return [f"{IN_BOTH}{why}" for why in lost["a"].values()]
+
+    def _measure(self, name: ArmName, index: int) -> tuple[ArmRun, SystemFolder]:
+        """One run of the whole system, from fresh workers."""
         arm = self._arms[name]
         base = arm.composed.base.model_copy(update={"runs_dir": self._folder.path / name, "resume": False})
         ready = replace(arm, composed=replace(arm.composed, base=base))
         run = open_folder(ready, self._command)
         carry_out(ready, run, self._progress)
-        if why := _not_done(run.record):
-            label = self._folder.record.arm(name).label
-            raise ArmFailed(f"arm {name} ({label}): {why}", f"{run.path} has the details")
         totals = run.record.totals
         waited = sum(float(span.sample.get("run_queue_s") or 0.0) for span in run.spans if span.kind == "task")
-        return ArmRun(
+        measured = ArmRun(
             pair=index,
             arm=name,
             folder=run.path.relative_to(self._folder.path).as_posix(),
@@ -186,15 +200,18 @@ class Pairing:
             pss_peak_bytes=totals.pss_peak_bytes,
             queue_share=waited / totals.makespan_s if totals.makespan_s else None,
         )
+        return measured, run
 
 
-def _not_done(record: SystemRecord) -> str:
-    """The first thing that did not come to its end, '' where all did. What cannot run here took no part."""
-    for item in record.analyzers.values():
-        for clip, outcome in item.outcomes.items():
-            if not item.unavailable and outcome.status != "done":
-                return f"{item.name} {outcome.status.replace('_', ' ')} on {clip}: {outcome.reason}"
-    return ""
+def _not_done(record: SystemRecord) -> dict[Key, str]:
+    """What came to no result, and why, by clip and analyzer. What cannot run here took no part."""
+    return {
+        (clip, item.name): f"{item.name} {outcome.status.replace('_', ' ')} on {clip}: {outcome.reason}"
+        for item in record.analyzers.values()
+        if not item.unavailable
+        for clip, outcome in item.outcomes.items()
+        if outcome.status != "done"
+    }
 
 
 def _open_folder(

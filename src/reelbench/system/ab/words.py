@@ -5,7 +5,7 @@ from __future__ import annotations
 from reelbench.comparison.records import Speed
 from reelbench.comparison.sentence import speed_words
 from reelbench.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_OK, EXIT_REGRESSION, EXIT_USAGE
-from reelbench.system.ab.records import Judged, SystemComparison
+from reelbench.system.ab.records import IN_BOTH, Judged, SystemComparison
 
 
 def sentence(record: SystemComparison) -> str:
@@ -54,11 +54,14 @@ def _named(one: Judged) -> str:
 
 
 def exit_code(record: SystemComparison) -> int:
-    """5 invalid; 1 slower, or quality worse in any analyzer; 3 inconclusive, or any underpowered; 2 a clip was refused; else 0."""
+    """5 invalid; 1 slower, or quality worse in any analyzer; 3 inconclusive, or any underpowered; 5 something failed in both arms; 2 a
+    clip was refused; else 0."""
     if record.invalid or record.verdict == "invalid":
         return EXIT_FAILED
     if record.verdict == "slower" or record.quality == "worse":
         return EXIT_REGRESSION
     if record.verdict in ("inconclusive", None) or record.quality in ("underpowered", None):
         return EXIT_INCONCLUSIVE
+    if any(note.startswith(IN_BOTH) for note in record.notes):
+        return EXIT_FAILED
     return EXIT_USAGE if record.refused else EXIT_OK
