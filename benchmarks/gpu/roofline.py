@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache
 from statistics import median
 from typing import Any
 
@@ -41,6 +42,7 @@ def timed_s(run: Callable[[], Any], device: str) -> float:
     return first.elapsed_time(last) / 1e3
 
 
+@cache
 def ceilings(device: str) -> dict[str, float]:
     """Measured: ``copy_bytes_s`` (read and written), and for each type the FLOP/s of a square matrix product."""
     gpu = device.startswith("cuda")
@@ -48,13 +50,18 @@ def ceilings(device: str) -> dict[str, float]:
     source = torch.ones(words, device=device)
     target = torch.empty_like(source)
     found = {"copy_bytes_s": 2 * 4 * words / _best(lambda: target.copy_(source), device)}
-    side = 8192 if gpu else 512
     for name, kind in (("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)):
-        # Random numbers: a GPU draws less power on constant ones, and runs faster than it would.
-        left = torch.randn(side, side, device=device).to(kind)
-        right = torch.randn(side, side, device=device).to(kind)
-        found[f"matmul_{name}_flop_s"] = 2 * side**3 / _best(lambda a=left, b=right: a @ b, device)
+        found[f"matmul_{name}_flop_s"] = matrix_flop_s(kind, device)
     return found
+
+
+def matrix_flop_s(kind: torch.dtype, device: str) -> float:
+    """FLOP/s of a large square matrix product in the type ``kind``, the best of a few."""
+    side = 8192 if device.startswith("cuda") else 512
+    # Random numbers: a GPU draws less power on constant ones, and runs faster than it would.
+    left = torch.randn(side, side, device=device).to(kind)
+    right = torch.randn(side, side, device=device).to(kind)
+    return 2 * side**3 / _best(lambda: left @ right, device)
 
 
 def _best(run: Callable[[], Any], device: str) -> float:

@@ -15,11 +15,15 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "src"))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-PARTS = ("narration", "yolo", "recogniser")
+PARTS = (
+    *("narration", "yolo11n", "whisper_large_v3_turbo", "segformer_b0", "clip_vit_b32"),
+    *("copies", "bitsandbytes", "recogniser"),
+)
 
 
 def main() -> int:
@@ -32,6 +36,7 @@ def main() -> int:
     parser.add_argument("--windows", type=int, default=4, help="segments a pass")
     parser.add_argument("--tokens", type=int, default=64, help="tokens a segment")
     parser.add_argument("--store", type=Path, help="the model store, for OCR")
+    parser.add_argument("--brought", type=Path, help="a folder that benchmarks/gpu/bring.py has filled")
     parser.add_argument("--out", type=Path, default=ROOT / "reports")
     options = parser.parse_args()
 
@@ -42,9 +47,9 @@ def main() -> int:
             "this PyTorch sees no CUDA device (--device cpu --size tiny tries the script without one)", file=sys.stderr
         )
         return 4
-    import others
     from arms import arms
     from narration import Plan, measure
+    from parts import all_arms
     from roofline import ceilings
 
     import report
@@ -54,6 +59,8 @@ def main() -> int:
     except ValueError as error:
         parser.error(str(error))
     about = {"command": shlex.join(["python", *sys.argv]), "environment": report.environment(options.device)}
+    size_of_parts = "full" if options.device.startswith("cuda") else "tiny"
+    arms_of_parts = all_arms(options.device, size_of_parts, options.brought, options.store)
     wrong: list[str] = []
     page = options.out
     for size in options.size if "narration" in options.parts else []:
@@ -68,14 +75,15 @@ def main() -> int:
         wrong += [f"{size} {name}: {said}" for name, said in equal.items() if said.startswith("NOT")]
         wrong += [f"{size} {name}: {arm['contradiction']}" for name, arm in found.items() if arm.get("contradiction")]
         wrong += [f"{size} baseline: {found['baseline']['refused']}"] if "refused" in found["baseline"] else []
-    if "yolo" in options.parts:
-        made = others.yolo(options.device, options.rounds)
-        made = {"yolo11n": made} if "refused" in made else made
-        page = report.write(options.out, options.device, {"object_detection yolo": about | {"found": made}})
-    if "recogniser" in options.parts:
-        made = others.recogniser(options.device, options.rounds, options.store)
-        made = {"recogniser" if k == "refused" else k: {k: v} if k == "refused" else v for k, v in made.items()}
-        page = report.write(options.out, options.device, {"text_overlay recogniser": about | {"found": made}})
+    for part in [part for part in options.parts if part != "narration"]:
+        rows: dict[str, Any] = {}
+        for arm in [arm for arm in arms_of_parts if arm.part == part]:
+            try:
+                rows[arm.name] = arm.measure(options.device, size_of_parts, options.rounds)
+                wrong += [f"{part} {arm.name}: {rows[arm.name]['wrong']}"] if rows[arm.name]["wrong"] else []
+            except Exception as error:  # noqa: BLE001  one arm's failure is a row; the others are measured
+                rows[arm.name] = {"refused": f"{type(error).__name__}: {error}"}
+            page = report.write(options.out, options.device, {part: about | {"found": rows}})
     print(page)
     for line in wrong:
         print(line, file=sys.stderr)
