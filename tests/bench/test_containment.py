@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from reelbench.bench.process import Code, WorkerDied, WorkerProcess
 from reelbench.bench.run_folder import RunFolder, read_record
 from reelbench.bench.runner import measure
+from reelbench.bench.worker import Job
 from reelbench.comparison.ab import compare
 from reelbench.comparison.folder import ComparisonFolder, read_comparison
 from reelbench.config import compose
 from reelbench.errors import EXIT_FAILED
+from reelbench.media.types import DecodeOptions, Limits
 from support.clips import make_clip
 from support.run_configs import Told
 
@@ -106,3 +109,14 @@ def test_a_clip_that_one_arm_fails_on_makes_it_invalid_and_the_others_are_measur
     assert len(record.pairs) == 8 and record.speed is not None
     assert {pair.clip for pair in record.pairs} == set(GOOD)
     assert all(f"{name}: left out: arm b failed" in record.invalid for name in FAULTY)
+
+
+def test_a_worker_that_cannot_be_started_is_an_error_of_its_own_kind(tmp_path: Path) -> None:
+    job = Job({}, DecodeOptions(), Limits(), 0, tmp_path / "worker.log")
+    with pytest.raises(WorkerDied, match="no worker process can be started: No such file"):
+        WorkerProcess(job, Code(python="/nowhere/python"))
+
+
+def test_where_memory_ends_the_worker_is_what_the_kernel_takes(tmp_path: Path) -> None:
+    with WorkerProcess(Job({}, DecodeOptions(), Limits(), 0, tmp_path / "worker.log")) as worker:
+        assert Path(f"/proc/{worker.pid}/oom_score_adj").read_text() == "1000\n"

@@ -22,6 +22,7 @@ import random
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -66,6 +67,8 @@ class Job:
 
 def main() -> None:
     """Answer requests until 'stop' or until the parent is gone."""
+    with suppress(OSError):  # where memory ends the kernel takes this process, and no other for it
+        Path("/proc/self/oom_score_adj").write_text("1000")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     pipe = Connection(int(sys.argv[1]))
     worker: _Worker | None = None

@@ -119,7 +119,10 @@ class Executor:
             name = next((one for one in names if set(self.crew.homes[one]) <= set(free)), None)
             if name is not None and self.crew.room() > 0:
                 names.remove(name)
-                self.crew.bring_up(name, None, self.crew.homes[name], self._wanted)
+                try:
+                    self.crew.bring_up(name, None, self.crew.homes[name], self._wanted)
+                except WorkerDied as error:
+                    self.progress.message(f"{name}: {CANNOT_LOAD}: {error.message}")
             elif self.crew.busy:
                 self._wait()
             else:
@@ -160,7 +163,10 @@ class Executor:
         self.progress.update(task.clip, task.name, done, ledger.total, self._left_s())
         hand = self.crew.idle_for(task, free)
         if hand is None:
-            self.crew.bring_up(task.name, task, self.crew.cores_for(task, free), self._wanted)
+            try:
+                self.crew.bring_up(task.name, task, self.crew.cores_for(task, free), self._wanted)
+            except WorkerDied as error:  # no process can be had at the moment: the next task tries again
+                ledger.settle(task, "failed", f"{CANNOT_LOAD}: {error.message}")
             return
         self._give(hand, task, hand.home if set(hand.home) <= set(free) else self.crew.cores_for(task, free))
 

@@ -109,16 +109,17 @@ class Ledger:
             if task.key in running:
                 continue
             if task.name in self.broken:
-                self._verdict(task, "failed", self.broken[task.name])
+                self.settle(task, "failed", self.broken[task.name])
                 continue
             for name in task.after:
                 state = self.states.get((task.clip, name))
                 if state is not None and state != "done":
                     why = f": {reason}" if (reason := self._why.get((task.clip, name))) else ""
-                    self._verdict(task, "skipped", f"it needs {name}, which is {state.replace('_', ' ')}{why}")
+                    self.settle(task, "skipped", f"it needs {name}, which is {state.replace('_', ' ')}{why}")
                     break
 
-    def _verdict(self, task: Task, status: Status, reason: str) -> None:
+    def settle(self, task: Task, status: Status, reason: str) -> None:
+        """End a task that nobody worked on."""
         now, where = self.now(), {"clip": task.clip, "name": task.name, "status": status, "reason": reason}
         span = Span.model_validate({"session": self._number, "kind": "verdict", "start_s": now, "end_s": now, **where})
         self.end(task, status, reason, span)
