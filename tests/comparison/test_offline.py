@@ -142,6 +142,20 @@ def test_all_reasons_are_named_at_once(tmp_path: Path) -> None:
     assert record.exit_code == EXIT_FAILED and record.sentence.startswith("invalid: ")
 
 
+def test_a_clip_that_both_runs_failed_on_is_named_and_the_others_are_compared(tmp_path: Path) -> None:
+    def fail(record: dict[str, Any]) -> None:
+        broken = {"name": "broken", "sha256": "b", "status": "failed", "error": "SIGSEGV"}
+        record.update(status="failed", clips=[*record["clips"], broken])
+
+    calibrate(0.2)
+    a, b = two(tmp_path)
+    for run in (a, b):
+        change("run.json", fail)(run)
+    record = judged(a, b)
+    assert record.verdict == "faster" and not record.invalid
+    assert "broken: failed in both runs: SIGSEGV; SIGSEGV" in record.notes
+
+
 def drop_samples(run: Path) -> None:
     (run / "samples.parquet").unlink()
 

@@ -88,7 +88,7 @@ def save_baseline(order: Order, target: Path, progress: Progress) -> Baseline:
     for check, variant in pairs_of(order.policy):
         run, _, starts = _measure(order, check, variant, target, progress)
         record = run.record
-        if record.invalid or record.status != "finished":
+        if record.invalid or record.status not in ("finished", "failed"):
             raise AnalyzerError(f"{check.analyzer} {variant} cannot be a baseline: {record.invalid or record.status}")
         found.runs.append(
             Kept(

@@ -18,7 +18,15 @@ from reelbench.bench.run_folder import Row
 from reelbench.comparison.calibrated import delta, read_calibration
 from reelbench.comparison.folder import FILE, ComparisonFolder, new_id, read_comparison
 from reelbench.comparison.offline.pairs import judge_again
-from reelbench.comparison.offline.runs import Measured, changes, differences, faults, judge_results, read_measured
+from reelbench.comparison.offline.runs import (
+    Measured,
+    changes,
+    differences,
+    failed_in_both,
+    faults,
+    judge_results,
+    read_measured,
+)
 from reelbench.comparison.records import Arm, Calibrated, ComparisonRecord, Effect, Look, Pair, Speed
 from reelbench.comparison.rule import Rule, judge_speed
 from reelbench.comparison.sentence import exit_code, sentence
@@ -121,8 +129,8 @@ def _arm(run: Measured, label: str) -> Arm:
 
 def _judge_apart(record: ComparisonRecord, a: Measured, b: Measured, judging: Judging) -> None:
     """Fill in a record of two runs that were made at different times."""
-    record.notes = changes(a, b)
-    own, between = [*faults(a), *faults(b)], differences(a, b)
+    record.notes = [*changes(a, b), *failed_in_both(a, b)]
+    own, between = [*faults(a, b), *faults(b, a)], differences(a, b)
     if own or between:
         record.invalid, record.verdict = "; ".join([*own, *between]), "invalid"
         record.exit_code = EXIT_FAILED if own else EXIT_USAGE

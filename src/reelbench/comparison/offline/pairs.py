@@ -39,8 +39,8 @@ def judge_again(
     record.notes += [note for note in original.notes if note not in before]
     problems = [
         *([f"comparison {original.id}: {original.invalid}"] if original.invalid else []),
-        *faults(a),
-        *faults(b),
+        *faults(a, b),
+        *faults(b, a),
     ]
     if not problems:
         try:

@@ -69,6 +69,11 @@ class Measured:
     def pairs(self) -> Pairs:
         return _setting(Pairs, _mapping(self.config.get("measure")).get("pairs"), self.path)
 
+    @property
+    def failed(self) -> dict[str, str]:
+        """Clip -> why the analyzer failed on it."""
+        return {clip.name: clip.error for clip in self.record.clips if clip.status == "failed"}
+
     def contents(self) -> dict[str, str]:
         """Clip -> hash of its content, for every clip of the corpus."""
         return {clip.name: clip.sha256 for clip in self.record.clips}
@@ -98,13 +103,20 @@ def read_measured(path: Path, letter: str) -> Measured:
     return Measured(name, path, run.record, timed, results, _mapping(config), _mapping(environment))
 
 
-def faults(run: Measured) -> list[str]:
-    """Why the figures of this run must not be compared with any other's; empty for a sound run."""
+def failed_in_both(a: Measured, b: Measured) -> list[str]:
+    """A line for each clip that neither run could measure: the figures are of the others."""
+    errors = b.failed
+    return [f"{name}: failed in both runs: {why}; {errors[name]}" for name, why in a.failed.items() if name in errors]
+
+
+def faults(run: Measured, other: Measured) -> list[str]:
+    """Why the figures of this run must not be compared with those of ``other``; empty for a sound run. A clip that both failed on is
+    no reason: the others are compared."""
     record = run.record
     found = [f"{run.name} is invalid: {record.invalid}"] if record.invalid else []
-    if record.status != "finished":
-        clips = "; ".join(f"{clip.name}: {clip.error}" for clip in record.clips if clip.status == "failed")
-        found.append(f"{run.name} is not finished but {record.status}{f' ({clips})' if clips else ''}")
+    alone = "; ".join(f"{name}: {why}" for name, why in run.failed.items() if name not in other.failed)
+    if alone or record.status not in ("finished", "failed") or (record.status == "failed" and not run.failed):
+        found.append(f"{run.name} is not finished but {record.status}{f' ({alone})' if alone else ''}")
     if record.requested != record.effective:
         why = f": {record.fallback_reason}" if record.fallback_reason else ""
         found.append(f"{run.name} was asked for {record.requested}, and ran {record.effective}{why}")
