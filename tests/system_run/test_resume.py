@@ -166,7 +166,7 @@ def test_equal_pixels_are_kept_once(clips: Path, tmp_path: Path) -> None:
     from reelbench.media.types import DecodeOptions, FrameRequest, Limits, Sampling
 
     requests = [FrameRequest(Sampling(every=n), (16, 16), "gray") for n in (1, 2)]
-    spool.write_frames(tmp_path, clips / "a.mp4", requests, DecodeOptions(), Limits())
+    spool.write_frames(tmp_path, clips / "a.mp4", requests, DecodeOptions(), Limits(), 10**9)
     assert [file.stat().st_size for file in tmp_path.glob("*.raw")] == [24 * 256]
     for request, count in zip(requests, (24, 12), strict=True):
         with spool.SpooledFrames(tmp_path, request) as frames:

@@ -39,10 +39,12 @@ def untimed_pass(
 ) -> str:
     """The result, as JSON, of a pass without a timer, a counter or a message: what the timed passes must have found, too."""
     needs = analyzer.needs
-    audio = read_audio(info.path, needs.audio, limits) if needs.audio is not None and info.has_audio else None
+    audio = None
+    if needs.audio is not None and info.has_audio:
+        audio = read_audio(info.path, needs.audio, limits, info.origins_s)
     if needs.frames is None:
         return analyzer.analyze(Material(name, info, _no_phases, audio=audio, upstream=upstream)).model_dump_json()
-    with FrameStream(info.path, needs.frames, decode, limits) as stream:
+    with FrameStream(info.path, needs.frames, decode, limits, info.origins_s) as stream:
         return analyzer.analyze(Material(name, info, _no_phases, iter(stream), audio, upstream)).model_dump_json()
 
 
@@ -106,7 +108,7 @@ def _pictures(analyzer: Analyzer, info: ClipInfo, decode: DecodeOptions, limits:
     assert analyzer.needs.frames is not None
     found: list[Frame] = []
     wanted = [info.duration_s * (index + 0.5) / PICTURES for index in range(PICTURES)]
-    with FrameStream(info.path, analyzer.needs.frames, decode, limits) as stream:
+    with FrameStream(info.path, analyzer.needs.frames, decode, limits, info.origins_s) as stream:
         for frame in stream:
             if frame.pts_s >= wanted[len(found)]:
                 found.append(Frame(frame.image.copy(), frame.pts_s, len(found)))

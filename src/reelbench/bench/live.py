@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from time import process_time
 from typing import Any, Protocol, TypeVar
 
+from reelbench.bench.decoded import corrected, note_facts
 from reelbench.bench.process import Code, WorkerProcess, checked_result, clip_message
 from reelbench.bench.records import ClipRecord, Warmup
 from reelbench.bench.reference import Upstream
@@ -193,9 +194,8 @@ class LiveRun:
             self.folder.write_result(result)
         elif clip.digest and found != clip.digest:
             self.note(f"{clip.name}: results differ between passes: the variant is not deterministic")
-        if answer["truncated"] and "truncated" not in clip.record.flags:
-            clip.record.flags.append("truncated")
-            self.note(f"{clip.name}: the file ends early or is damaged; what could be decoded was measured")
+        for sentence in note_facts(clip.record, answer):
+            self.note(sentence)
         clip.digest = found
         clip.done += 1
         clip.seconds += sample["total_s"]
@@ -251,10 +251,20 @@ class LiveRun:
             told(f"{phase}, {share:.0%}")
 
         delay_s, upstream = self.delays_s.get(clip.name, 0.0), self._upstream.of(clip.name)
-        answer: dict[str, Any] = self._timed(
-            lambda: worker.analyze(clip.name, clip.info, self._measure.clip_timeout_s, report, delay_s, upstream)
-        )
-        return answer
+
+        def analyze() -> dict[str, Any]:
+            answer: dict[str, Any] = self._timed(
+                lambda: worker.analyze(clip.name, clip.info, self._measure.clip_timeout_s, report, delay_s, upstream)
+            )
+            return answer
+
+        answer = analyze()
+        info = corrected(clip.info, answer)
+        if info is clip.info:
+            return answer
+        # The analyzer was told a wrong duration, and what it derived from that is wrong: this pass does not count.
+        clip.info, clip.record.duration_s = info, info.duration_s
+        return analyze()
 
     def _timed(self, ask: Callable[[], T]) -> T:
         before = process_time()

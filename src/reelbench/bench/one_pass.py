@@ -8,9 +8,10 @@ from time import perf_counter, thread_time, time
 from typing import Any
 
 from reelbench.analyzers.base import Analyzer, Material
+from reelbench.bench.decoded import decoded_facts
 from reelbench.bench.process_stats import UsageMeter
 from reelbench.bench.timing import PhaseTimer, TimedFrames
-from reelbench.media.audio import read_audio
+from reelbench.media.audio import Sound, read_sound
 from reelbench.media.frames import FrameStream
 from reelbench.media.types import ClipInfo, DecodeOptions, Frame, Limits
 from reelbench.results import AnalyzerResult
@@ -28,20 +29,24 @@ def one_pass(
     delay_s: float = 0.0,
     upstream: Mapping[str, AnalyzerResult] = {},
 ) -> dict[str, Any]:
-    """Analyze one clip. ``sample`` is a row of `reelbench.bench.records.SAMPLE_COLUMNS` without its first three columns; ``frames`` are
-    (pts_s, step_s) of each sampled frame; ``result`` is JSON. ``progress`` is told now and then which share of the clip is done.
-    ``delay_s``: so many seconds of processor time are burnt at each frame, for a slow-down that is known.
+    """Analyze one clip.
+
+    ``sample`` is a row of `reelbench.bench.records.SAMPLE_COLUMNS` without its first three columns; ``frames`` are (pts_s, step_s) of
+    each sampled frame; ``result`` is JSON; `decoded_facts` complete the answer. ``progress`` is told now and then which share of the
+    clip is done. ``delay_s``: so many seconds of processor time are burnt at each frame, for a slow-down that is known.
     """
     needs, phases, meter = analyzer.needs, PhaseTimer(), UsageMeter()
-    stream = frames = audio = None
+    stream = frames = None
+    sound: Sound | None = None
     audio_s = 0.0
     meter.start()
     begun, started = time(), perf_counter()
     if needs.audio is not None and info.has_audio:
-        audio = read_audio(info.path, needs.audio, limits)
+        sound = read_sound(info.path, needs.audio, limits, info.origins_s)
         audio_s = perf_counter() - started
+    audio = sound.samples if sound is not None else None
     if needs.frames is not None:
-        with FrameStream(info.path, needs.frames, decode, limits) as stream:
+        with FrameStream(info.path, needs.frames, decode, limits, info.origins_s) as stream:
             told = _told(iter(stream), info, progress)
             frames = TimedFrames(_delayed(told, delay_s) if delay_s else told, phases)
             frames.waited_s = perf_counter() - started - audio_s  # opening the file
@@ -70,7 +75,7 @@ def one_pass(
         "sample": sample,
         "frames": list(zip(frames.pts_s, frames.step_seconds(ended, analyzer.step), strict=True)) if frames else [],
         "result": result.model_dump_json(),
-        "truncated": bool(stream and stream.truncated),
+        **decoded_facts(stream, sound.damage if sound is not None else {}, decode),
     }
 
 

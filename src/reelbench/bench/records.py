@@ -42,7 +42,10 @@ class _Model(BaseModel):
 
 
 class ClipRecord(_Model):
-    """One clip of the corpus in this run. ``status`` 'refused': it could not be opened; 'failed': the analyzer failed on it."""
+    """One clip of the corpus in this run. ``status`` 'refused': it could not be opened; 'failed': the analyzer failed on it.
+
+    ``flags`` and ``details`` are those of `media.types.ClipInfo`, and what decoding found: 'damaged_picture' and 'damaged_sound' say in
+    ``details`` how many packets were left out and where."""
 
     name: str
     sha256: str = ""
@@ -55,6 +58,7 @@ class ClipRecord(_Model):
     height: int | None = None
     fps: float | None = None
     flags: list[str] = Field(default_factory=list)
+    details: dict[str, Any] = Field(default_factory=dict)
     path: str = ""
 
 

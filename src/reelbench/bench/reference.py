@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from reelbench import __version__
+from reelbench.bench.decoded import corrected
 from reelbench.bench.environment import git_state
 from reelbench.bench.process import WorkerProcess, checked_result
 from reelbench.bench.restarting import ClipFailure, LoadFailed, RestartingWorker
@@ -167,5 +168,8 @@ def _loaded(config: RunConfig, log: Path) -> WorkerProcess:
 
 
 def _pass(process: WorkerProcess, clip: Clip, info: ClipInfo, config: RunConfig, given: Upstream) -> AnalyzerResult:
-    answer = process.analyze(clip.name, info, config.measure.clip_timeout_s, None, upstream=given.of(clip.name))
+    timeout_s, upstream = config.measure.clip_timeout_s, given.of(clip.name)
+    answer = process.analyze(clip.name, info, timeout_s, None, upstream=upstream)
+    if (exact := corrected(info, answer)) is not info:
+        answer = process.analyze(clip.name, exact, timeout_s, None, upstream=upstream)
     return checked_result(answer["result"], clip.name)

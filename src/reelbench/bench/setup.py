@@ -60,7 +60,8 @@ class Clips:
         else:
             info = self.infos[clip.name]
             record.duration_s, record.fps = info.duration_s, info.fps
-            record.width, record.height, record.flags = info.width, info.height, list(info.flags)
+            record.width, record.height = info.width, info.height
+            record.flags, record.details = list(info.flags), dict(info.details)
         return record
 
 

@@ -52,7 +52,8 @@ class Job:
             "wire": WIRE,
             "analyzer": self.analyzer,
             "decode": asdict(self.decode),
-            "limits": asdict(self.limits),
+            # Only what was changed, so that the worker of a commit without the newest limits understands the others.
+            "limits": {key: value for key, value in asdict(self.limits).items() if value != getattr(Limits(), key)},
             "seed": self.seed,
             "log": self.log,
         }

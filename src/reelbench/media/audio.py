@@ -1,87 +1,208 @@
-"""The sound of a clip, mono."""
+"""The sound of a clip, mono, on the clock of its pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reelbench.errors import MediaError
-from reelbench.media import source
+from reelbench.media import source, tracks
+from reelbench.media.packets import Damage, decoded
+from reelbench.media.sampling import JUMP_S
 from reelbench.media.types import AudioRequest, Limits
 
 if TYPE_CHECKING:
-    from av.audio.stream import AudioStream
-    from av.container import InputContainer
+    from av.audio.frame import AudioFrame
 
-_WORTH_MOVING_S = 0.001
+Samples = NDArray[np.float32]
+
 _FULL_SCALE = 2.0**31
 _AT_ONCE = 16384
 """Samples that the resampler collects before it hands them on: each piece costs as much as the arithmetic on a thousand samples."""
 
+_LEAST_OFF_S, _MOST_OFF_S = 0.004, 0.010
+"""A time stamp that is off by half a sound frame, but at least and at most by so much, is believed, and silence is put in or an overlap
+cut. A lost packet is off by a whole one. Less than that is rounding (a millisecond in Matroska) or jitter: to follow it would tear the
+sound apart. So this is also how far the sound may drift from its time stamps."""
 
-def read_audio(path: Path, request: AudioRequest, limits: Limits | None = None) -> NDArray[np.float32]:
-    """All of `audio_pieces` as one array."""
-    return np.concatenate(list(audio_pieces(path, request, limits)))
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """All the sound of a clip. ``damage``: see `SoundStream`."""
+
+    samples: Samples
+    damage: dict[str, Any] = field(default_factory=dict)
 
 
-def audio_pieces(path: Path, request: AudioRequest, limits: Limits | None = None) -> Iterator[NDArray[np.float32]]:
-    """All of the first audio stream, some seconds after the other: mono (channels mixed by FFmpeg's rules), float32 in -1…1,
-    ``request.rate`` Hz.
+def read_audio(
+    path: Path, request: AudioRequest, limits: Limits | None = None, origins_s: Sequence[float] = ()
+) -> Samples:
+    """All samples of `SoundStream` as one array."""
+    return read_sound(path, request, limits, origins_s).samples
 
-    Sample 0 sounds when the first video frame is shown: sound that starts later is preceded by silence, what comes before
-    is cut. A stream that breaks off gives what there is. Raises MediaError where there is no audio, nothing of it can be decoded, or
-    it lasts longer than ``limits`` allows.
+
+def read_sound(
+    path: Path, request: AudioRequest, limits: Limits | None = None, origins_s: Sequence[float] = ()
+) -> Sound:
+    """All of `SoundStream` at once."""
+    stream = SoundStream(path, request, limits, origins_s)
+    return Sound(np.concatenate(list(stream)), stream.damage)
+
+
+class SoundStream:
+    """The sound of ``path``, piece after piece: mono (channels mixed by FFmpeg's rules), float32 in -1…1, ``request.rate`` Hz.
+
+    Sample 0 sounds when the first video frame is shown (``origins_s``: `ClipInfo.origins_s`; found anew without it). Time stamps
+    rule: where they leave a gap there is silence, what overlaps or comes before the first frame is cut. A packet that cannot be decoded
+    is such a gap, and ``damage`` tells of it: ``packets`` and ``at_s``, where the first of them are; empty where all was decoded. Which
+    track is taken says `tracks.audio_stream`.
+
+    Iterating raises MediaError where there is no audio, nothing of it can be decoded, or it ends, silence included, later than
+    ``limits`` allows.
     """
-    limits = limits or Limits()
+
+    def __init__(
+        self, path: Path, request: AudioRequest, limits: Limits | None = None, origins_s: Sequence[float] = ()
+    ) -> None:
+        self.path, self._rate, self._limits = path, request.rate, limits or Limits()
+        self._origins_s = tuple(origins_s) or _origins(path, self._limits)
+        self._damage = Damage()
+        self._written = 0
+        self._skip = 0
+
+    @property
+    def damage(self) -> dict[str, Any]:
+        return self._damage.facts(self._origins_s[0])
+
+    def __iter__(self) -> Iterator[Samples]:
+        with source.open_container(self.path, self._limits) as container:
+            stream = tracks.audio_stream(container)
+            if stream is None:
+                raise MediaError(f"{self.path}: no audio stream that can be decoded")
+            tracks.check_audible(stream, self.path)
+            yield from self._placed(decoded(self.path, container, stream, self._damage))
+        if not self._written:
+            what = "its audio cannot be decoded" if self._damage.packets else "its audio stream holds no sound"
+            raise MediaError(f"{self.path}: {what} after the first frame is shown")
+
+    def _placed(self, frames: Iterator[AudioFrame]) -> Iterator[Samples]:
+        """Resampled stretches of sound that follow each other without a gap, each where its time stamp says."""
+        clock = _SoundClock(self._origins_s)
+        stretch: _Stretch | None = None
+        for frame in frames:
+            start_s = clock.tell(frame)
+            if stretch is not None:
+                if start_s is None or abs(start_s - stretch.end_s) < _tolerance(frame):
+                    start_s = stretch.end_s
+                if start_s == stretch.end_s and stretch.takes(frame):
+                    yield from self._kept(stretch.add(frame))
+                    continue
+                yield from self._kept(stretch.finish())
+            start_s = start_s or 0.0
+            # Where the stretch before was resampled to the last sample, rounding must not leave a gap of one.
+            if stretch is None or start_s != stretch.end_s:
+                yield from self._moved_to(round(start_s * self._rate))
+            stretch = _Stretch(frame, start_s, self._rate)
+            yield from self._kept(stretch.add(frame))
+        if stretch is not None:
+            yield from self._kept(stretch.finish())
+
+    def _moved_to(self, position: int) -> Iterator[Samples]:
+        """Silence up to the sample ``position``; where there is sound already, as much of the next is cut."""
+        self._check(position)
+        self._skip = max(0, self._written - position)
+        while (missing := position - self._written) > 0:
+            yield self._counted(np.zeros(min(missing, _AT_ONCE), np.float32))
+
+    def _kept(self, pieces: Iterator[NDArray[np.int32]]) -> Iterator[Samples]:
+        for piece in pieces:
+            kept = piece[self._skip :]
+            self._skip -= len(piece) - len(kept)
+            if len(kept):
+                self._check(self._written + len(kept))
+                yield self._counted(kept.astype(np.float32) * np.float32(1 / _FULL_SCALE))
+
+    def _counted(self, samples: Samples) -> Samples:
+        self._written += len(samples)
+        return samples
+
+    def _check(self, samples: int) -> None:
+        if samples > self._limits.max_duration_s * self._rate:
+            source.check_duration(self.path, samples / self._rate, self._limits, "its sound lasts")
+
+
+class _SoundClock:
+    """When sound frames are heard, in seconds of the clip."""
+
+    def __init__(self, origins_s: Sequence[float]) -> None:
+        self._origin, self._later = origins_s[0], list(origins_s[1:])
+        self._latest_s = float("-inf")
+        self._end_s = 0.0
+
+    def tell(self, frame: AudioFrame) -> float | None:
+        """None: it follows the one before, as far as anybody knows."""
+        time_s = frame.time
+        if time_s is None:
+            return None
+        if time_s <= self._latest_s - JUMP_S:
+            # The container's clock starts anew. Pictures do so at the same place: where they go on, sound does.
+            self._origin = self._later.pop(0) if self._later else time_s - self._end_s
+            self._latest_s = time_s
+        self._latest_s = max(self._latest_s, time_s)
+        start_s = time_s - self._origin
+        self._end_s = start_s + frame.samples / frame.sample_rate
+        return start_s
+
+
+class _Stretch:
+    """Frames of one rate, layout and format, without a gap, through one resampler.
+
+    Integer samples make FFmpeg scale its downmix so that it cannot leave -1…1; floating point ones would not."""
+
+    def __init__(self, first: AudioFrame, start_s: float, rate: int) -> None:
+        import av
+
+        self._kind = _kind(first)
+        self._start_s, self._samples, self.rate = start_s, 0, first.sample_rate
+        self._resampler = av.AudioResampler(format="s32", layout="mono", rate=rate, frame_size=_AT_ONCE)
+
+    @property
+    def end_s(self) -> float:
+        return self._start_s + self._samples / self.rate
+
+    def takes(self, frame: AudioFrame) -> bool:
+        return _kind(frame) == self._kind
+
+    def add(self, frame: AudioFrame) -> Iterator[NDArray[np.int32]]:
+        self._samples += frame.samples
+        return self._through(frame)
+
+    def finish(self) -> Iterator[NDArray[np.int32]]:
+        return self._through(None)
+
+    def _through(self, frame: AudioFrame | None) -> Iterator[NDArray[np.int32]]:
+        for ready in self._resampler.resample(frame):
+            yield ready.to_ndarray().view(np.int32)[0]
+
+
+def _kind(frame: AudioFrame) -> tuple[int, str, str]:
+    return frame.sample_rate, frame.layout.name, frame.format.name
+
+
+def _tolerance(frame: AudioFrame) -> float:
+    return min(max(frame.samples / frame.sample_rate / 2, _LEAST_OFF_S), _MOST_OFF_S)
+
+
+def _origins(path: Path, limits: Limits) -> tuple[float, ...]:
+    """What `probe` finds; 0 for a file without pictures."""
+    from reelbench.media.probing import probe
+
     with source.open_container(path, limits) as container:
-        stream = next((s for s in container.streams.audio if s.codec_context is not None), None)
-        if stream is None:
-            raise MediaError(f"{path}: no audio stream that can be decoded")
-        video = next(iter(container.streams.video), None)
-        shown_s = float(video.start_time * video.time_base) if video and video.start_time and video.time_base else 0.0
-        cut: int | None = None
-        for piece, began_s in _decoded(path, container, stream, request.rate, limits):
-            if cut is None:
-                cut = _samples_before(began_s - shown_s, request.rate)
-                if cut < 0:
-                    yield np.zeros(-cut, np.float32)
-            kept = piece[max(0, cut) :]
-            cut = max(0, cut - len(piece))
-            yield kept.astype(np.float32) * np.float32(1 / _FULL_SCALE)
-
-
-def _decoded(
-    path: Path, container: InputContainer, stream: AudioStream, rate: int, limits: Limits
-) -> Iterator[tuple[NDArray[np.int32], float]]:
-    """The resampled pieces (32 bits), and with each of them when the first one sounds by the container's clock."""
-    import av
-
-    # Integer samples make FFmpeg scale its downmix so that it cannot leave -1…1; floating point ones would not.
-    resampler = av.AudioResampler(format="s32", layout="mono", rate=rate, frame_size=_AT_ONCE)
-    most, total = int(limits.max_duration_s * rate), 0
-    began_s: float | None = None
-    try:
-        for frame in chain(container.decode(stream), (None,)):
-            if began_s is None:
-                began_s = frame.time if frame is not None and frame.pts is not None else 0.0
-            for ready in resampler.resample(frame):
-                total += ready.samples
-                if total > most:
-                    source.check_duration(path, total / rate, limits)
-                yield ready.to_ndarray().view(np.int32)[0], began_s or 0.0
-    except av.FFmpegError as error:
-        if not total:
-            raise MediaError(f"{path}: its audio cannot be decoded ({error.strerror})") from error
-    if not total:
-        raise MediaError(f"{path}: its audio stream holds no sound")
-
-
-def _samples_before(seconds: float, rate: int) -> int:
-    """How many samples are cut off where the sound begins ``seconds`` after the picture; below 0: silence that precedes it. Encoder
-    rounding is left alone."""
-    return 0 if abs(seconds) < _WORTH_MOVING_S else -round(seconds * rate)
+        if not container.streams.video:
+            return (0.0,)
+    return probe(path, limits).origins_s

@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Thread, current_thread
 from time import perf_counter
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from reelbench.media.channel import Channel
 from reelbench.media.convert import Picture
@@ -87,8 +87,15 @@ class FanOut:
     A file that is refused raises MediaError here, on opening.
     """
 
-    def __init__(self, path: Path, requests: Sequence[FrameRequest], options: DecodeOptions, limits: Limits) -> None:
-        self._decoder = Decoder(path, options, limits)
+    def __init__(
+        self,
+        path: Path,
+        requests: Sequence[FrameRequest],
+        options: DecodeOptions,
+        limits: Limits,
+        origins_s: Sequence[float] = (),
+    ) -> None:
+        self._decoder = Decoder(path, options, limits, origins_s)
         self._converting_s = 0.0
         self.streams = tuple(ConsumerStream(request, options.prefetch or DEFAULT_AHEAD) for request in requests)
         self._jobs: Channel[list[_Job]] = Channel(2)
@@ -127,6 +134,14 @@ class FanOut:
     @property
     def truncated(self) -> bool:
         return self._decoder.truncated
+
+    @property
+    def damage(self) -> dict[str, Any]:
+        return self._decoder.damage
+
+    @property
+    def end_s(self) -> float:
+        return self._decoder.end_s
 
     def _decode(self) -> None:
         """The decoder's thread."""

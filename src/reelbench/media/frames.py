@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Event
 from time import perf_counter
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from reelbench.media.decoder import Decoder
 from reelbench.media.fanout import FanOut
@@ -22,17 +22,22 @@ class FrameStream:
     frames. Frames that are not sampled are decoded but never converted. Raises MediaError on opening a file that is refused, and
     while iterating where not one frame can be decoded or a cap is passed.
 
-    ``frames_decoded``, ``frames_sampled``, ``busy_s`` (seconds of decoding and converting, in whichever thread) and
-    ``truncated`` (the file broke off; the frames up to there are good) hold at any time and are final after the last frame.
+    ``frames_decoded``, ``frames_sampled``, ``busy_s`` (seconds of decoding and converting, in whichever thread), ``truncated`` (the
+    file broke off; the frames up to there are good), ``damage`` (packets that were left out) and ``end_s`` (when the last frame ends)
+    hold at any time and are final after the last frame. ``origins_s``: `ClipInfo.origins_s`; without it they are found anew.
     """
 
     def __init__(
-        self, path: Path, request: FrameRequest, options: DecodeOptions | None = None, limits: Limits | None = None
+        self,
+        path: Path,
+        request: FrameRequest,
+        options: DecodeOptions | None = None,
+        limits: Limits | None = None,
+        origins_s: Sequence[float] = (),
     ) -> None:
-        options, limits = options or DecodeOptions(), limits or Limits()
-        self._frames = (
-            _Ahead(path, request, options, limits) if options.prefetch else _Here(path, request, options, limits)
-        )
+        options = options or DecodeOptions()
+        kind = _Ahead if options.prefetch else _Here
+        self._frames: _Ahead | _Here = kind(path, request, options, limits or Limits(), origins_s)
         self._iterator = iter(self._frames)
 
     def __enter__(self) -> Self:
@@ -69,12 +74,22 @@ class FrameStream:
     def truncated(self) -> bool:
         return self._frames.truncated
 
+    @property
+    def damage(self) -> dict[str, Any]:
+        return self._frames.damage
+
+    @property
+    def end_s(self) -> float:
+        return self._frames.end_s
+
 
 class _Here:
     """Decodes in the consumer's thread."""
 
-    def __init__(self, path: Path, request: FrameRequest, options: DecodeOptions, limits: Limits) -> None:
-        self._decoder = Decoder(path, options, limits)
+    def __init__(
+        self, path: Path, request: FrameRequest, options: DecodeOptions, limits: Limits, origins_s: Sequence[float]
+    ) -> None:
+        self._decoder = Decoder(path, options, limits, origins_s)
         self._request = request
         self._converting_s = 0.0
         self._closed = Event()
@@ -111,12 +126,22 @@ class _Here:
     def truncated(self) -> bool:
         return self._decoder.truncated
 
+    @property
+    def damage(self) -> dict[str, Any]:
+        return self._decoder.damage
+
+    @property
+    def end_s(self) -> float:
+        return self._decoder.end_s
+
 
 class _Ahead:
     """Decodes and converts in other threads: a fan-out with a single consumer."""
 
-    def __init__(self, path: Path, request: FrameRequest, options: DecodeOptions, limits: Limits) -> None:
-        self._fan = FanOut(path, [request], options, limits)
+    def __init__(
+        self, path: Path, request: FrameRequest, options: DecodeOptions, limits: Limits, origins_s: Sequence[float]
+    ) -> None:
+        self._fan = FanOut(path, [request], options, limits, origins_s)
 
     def __iter__(self) -> Iterator[Frame]:
         return iter(self._fan.streams[0])
@@ -139,3 +164,11 @@ class _Ahead:
     @property
     def truncated(self) -> bool:
         return self._fan.truncated
+
+    @property
+    def damage(self) -> dict[str, Any]:
+        return self._fan.damage
+
+    @property
+    def end_s(self) -> float:
+        return self._fan.end_s

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from reelbench.media.types import Sampling
 
 TOLERANCE_S = 0.001
 """Containers round time stamps (Matroska to a millisecond): a frame this much early still counts as on time."""
 
 _STEP_S = 0.001
-_JUMP_S = 1.0
+JUMP_S = 1.0
+"""A clock that steps back by this much has started anew."""
 
 
 class Clock:
     """Seconds since the first displayed frame, strictly ascending whatever the container says.
 
-    A frame without a time stamp comes one nominal frame after the last. A small step back (broken muxers) becomes a
-    millisecond forward; a large one (a transport stream that starts anew) goes on one nominal frame after the last.
+    ``origins_s`` are what `reelbench.media.probing` found: what is subtracted from the container's clock, and what is subtracted
+    instead after each time that this clock starts anew (joined transport streams). Without them the first frame is the origin, and
+    a clock that starts anew goes on one nominal frame after the last. A frame without a time stamp comes one nominal frame after the
+    last; a small step back (broken muxers) becomes a millisecond forward.
     """
 
-    def __init__(self, fps: float) -> None:
+    def __init__(self, fps: float, origins_s: Sequence[float] = ()) -> None:
         self._nominal = 1.0 / fps
+        self._later = list(origins_s[1:])
         self._origin: float | None = None
         self._last = 0.0
 
@@ -31,9 +37,9 @@ class Clock:
         if time_s is None:
             time_s = self._origin + self._last + self._nominal
         now = time_s - self._origin
-        if now <= self._last - _JUMP_S:
-            now = self._last + self._nominal
-            self._origin = time_s - now
+        if now <= self._last - JUMP_S:
+            self._origin = self._later.pop(0) if self._later else time_s - self._last - self._nominal
+            now = time_s - self._origin
         self._last = max(now, self._last + _STEP_S)
         return self._last
 

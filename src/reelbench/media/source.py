@@ -34,11 +34,14 @@ ENDINGS = {
 FORMATS = ",".join(ENDINGS)
 _SAFE = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
 _PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<MPD", b"[playlist]")
+_CLEAR_S = 0.05
 _HINT = f"ReelBench reads {FORMATS}"
 
 
-def open_container(path: Path, limits: Limits) -> InputContainer:
-    """Open ``path`` for reading with the caps of ``limits`` on streams. Raises MediaError; the caller closes."""
+def open_container(path: Path, limits: Limits, **options: str) -> InputContainer:
+    """Open ``path`` for reading with the caps of ``limits`` on streams, and further ``options`` of FFmpeg's demuxer.
+
+    Raises MediaError; the caller closes."""
     import av
 
     head = _check_file(path)
@@ -50,7 +53,7 @@ def open_container(path: Path, limits: Limits) -> InputContainer:
     )
     with av_errors(path, what):
         # An absolute path after 'file:' can never be taken for another protocol, whatever the file is called.
-        container = av.open(f"file:{path.resolve()}", "r", options=dict(_SAFE), metadata_errors="replace")
+        container = av.open(f"file:{path.resolve()}", "r", options=options | _SAFE, metadata_errors="replace")
     if len(container.streams) > limits.max_streams:
         found = len(container.streams)
         container.close()
@@ -58,21 +61,6 @@ def open_container(path: Path, limits: Limits) -> InputContainer:
             f"{path}: {found} streams, more than the limit of {limits.max_streams}", "media.limits.max_streams"
         )
     return container
-
-
-def video_stream(container: InputContainer, path: Path, limits: Limits) -> VideoStream:
-    """The first moving picture of ``container`` (a cover image is none). Raises MediaError where there is none, or it is too big."""
-    import av
-
-    moving = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
-    if not moving:
-        kind = "audio only, " if container.streams.audio else ""
-        raise MediaError(f"{path}: {kind}no video stream")
-    stream = moving[0]
-    if stream.codec_context is None:
-        raise MediaError(f"{path}: its video codec is not known to FFmpeg here")
-    check_pixels(path, stream.codec_context.width, stream.codec_context.height, limits)
-    return stream
 
 
 def check_pixels(path: Path, width: int, height: int, limits: Limits) -> None:
@@ -84,23 +72,43 @@ def check_pixels(path: Path, width: int, height: int, limits: Limits) -> None:
         )
 
 
-def check_duration(path: Path, seconds: float, limits: Limits) -> None:
+def check_duration(path: Path, seconds: float, limits: Limits, what: str = "lasts") -> None:
     """Raise MediaError where a clip lasts longer than ``limits`` allows."""
     if seconds > limits.max_duration_s:
         raise MediaError(
-            f"{path}: lasts {seconds:.0f} s, over the limit of {limits.max_duration_s:.0f} s",
+            f"{path}: {what} {seconds:.0f} s, over the limit of {limits.max_duration_s:.0f} s",
             "media.limits.max_duration_s",
         )
 
 
-def declared_duration(container: InputContainer, stream: VideoStream) -> float | None:
-    """How long the headers say that the video lasts, in seconds; None where they say nothing."""
-    if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
+def check_frames(path: Path, count: int, limits: Limits) -> None:
+    """Raise MediaError where a clip has more frames than ``limits`` allows."""
+    if count > limits.max_frames:
+        raise MediaError(f"{path}: more than the limit of {limits.max_frames} frames", "media.limits.max_frames")
+
+
+def check_frame_rate(path: Path, fps: float, limits: Limits) -> None:
+    """Raise MediaError where a clip has more frames a second than ``limits`` allows."""
+    if fps > limits.max_fps:
+        raise MediaError(
+            f"{path}: {fps:.0f} frames a second, over the limit of {limits.max_fps:g}", "media.limits.max_fps"
+        )
+
+
+def declared_end(container: InputContainer, stream: VideoStream) -> float | None:
+    """When the headers say that the video ends, in seconds by the container's clock; None where they do not say, or cannot know.
+
+    A transport stream has no header: FFmpeg guesses from its last time stamps, which is wrong where streams were joined. The length of
+    a whole container is that of its longest stream, which may be the sound.
+    """
+    tick, start = stream.time_base, stream.start_time or 0
+    if container.format.name == "mpegts" or not tick:
+        return None
+    if stream.duration and stream.duration > 0:
+        return float((start + stream.duration) * tick)
     tagged = _clock(stream.metadata.get("DURATION", ""))
-    if tagged:
-        return tagged
-    return container.duration / 1_000_000 if container.duration and container.duration > 0 else None
+    # Some programs write the end into this tag and some the length: it is clear only where both are the same.
+    return tagged if tagged and abs(start * tick) < _CLEAR_S else None
 
 
 def ends_before_index(stream: VideoStream, size: int) -> bool:

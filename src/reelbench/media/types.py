@@ -75,6 +75,8 @@ class Limits:
     max_pixels: int = 4096 * 4096
     max_duration_s: float = 3600.0
     max_streams: int = 16
+    max_frames: int = 500_000
+    max_fps: float = 480.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class ClipInfo:
     """What probing found. ``width`` and ``height`` are as displayed (rotation applied), in pixels; ``fps`` is the average rate.
 
     ``flags`` names what deserves to be known: 'hdr', '10bit', 'vfr', 'rotated', 'odd_size', 'truncated', 'interlaced'.
+    ``duration_s`` ends with the last frame that is shown; where only decoding can tell when that is, the first full decode corrects it.
     """
 
     path: Path
@@ -97,3 +100,9 @@ class ClipInfo:
     bytes: int = 0
     flags: tuple[str, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def origins_s(self) -> tuple[float, ...]:
+        """The container's time of the first frame that is shown, which is second 0 of picture and sound alike; and after it, what is
+        subtracted instead after each time that the container's clock starts anew."""
+        return tuple(self.details.get("origins_s", ()))

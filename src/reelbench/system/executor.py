@@ -12,6 +12,7 @@ from multiprocessing.connection import wait
 from time import monotonic, process_time
 from typing import Any
 
+from reelbench.bench.decoded import corrected, note_facts
 from reelbench.bench.live import Progress
 from reelbench.bench.process import WorkerDied, checked_result, clip_message
 from reelbench.bench.worker import Job
@@ -42,7 +43,7 @@ class Order:
     tasks: list[Task]
     states: dict[Key, Status]
     jobs: Mapping[str, Job]
-    infos: Mapping[str, ClipInfo]
+    infos: dict[str, ClipInfo]
     frames: Mapping[str, FrameRequest]
     rates: Mapping[str, int]
     config: SystemConfig
@@ -265,6 +266,7 @@ class Executor:
             self._fail(hand, "failed", error.message)
             return
         hand.rest()
+        self._learn(task.clip, value)
         span = self.ledger.span(hand, task, "done", sample=value["sample"])
         self.ledger.end(task, "done", "", span, result)
 
@@ -276,6 +278,14 @@ class Executor:
         span = self.ledger.span(hand, task, "failed", reason)
         hand.rest()
         self.ledger.end(task, "failed", reason, span, blame=False)
+
+    def _learn(self, clip: str, facts: Mapping[str, Any]) -> None:
+        """Keep what decoding found out about a clip: whoever analyzes it next is told its true duration."""
+        record = next(one for one in self.folder.record.clips if one.name == clip)
+        for sentence in note_facts(record, facts):
+            self.progress.message(sentence)
+        self.order.infos[clip] = corrected(self.order.infos[clip], facts)
+        record.duration_s = self.order.infos[clip].duration_s
 
     def _died(self, hand: Hand, reason: str) -> None:
         if not hand.busy:

@@ -6,6 +6,7 @@ who takes part → weights and clips → folder (new, or an interrupted one) →
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from reelbench.bench.live import Progress
@@ -13,6 +14,7 @@ from reelbench.bench.records import QualityRecord
 from reelbench.bench.setup import low_disk
 from reelbench.config import instantiate
 from reelbench.errors import OutputError
+from reelbench.media.types import ClipInfo
 from reelbench.results import AnalyzerResult
 from reelbench.system.config import Composed
 from reelbench.system.costs import add_costs
@@ -98,7 +100,7 @@ def execute(ready: Prepared, folder: SystemFolder, progress: Progress) -> None:
         tasks=[task for task in tasks if task.name not in ready.parts or task.name in running],
         states=states,
         jobs={name: ready.job(name, folder) for name in (*running, *BUILT_IN)},
-        infos=ready.clips.infos,
+        infos=_known(folder, ready),
         frames={name: part.needs.frames for name, part in running.items() if part.needs.frames is not None},
         rates={name: part.needs.audio.rate for name, part in running.items() if part.needs.audio is not None},
         config=composed.system,
@@ -118,6 +120,14 @@ def execute(ready: Prepared, folder: SystemFolder, progress: Progress) -> None:
         totals.rss_peak_bytes = max(peaks.rss, totals.rss_peak_bytes or 0) or None
         totals.workers_peak = max(peaks.workers, totals.workers_peak)
         totals.stopped_idle += peaks.stopped_idle
+
+
+def _known(folder: SystemFolder, ready: Prepared) -> dict[str, ClipInfo]:
+    """The clips, with the durations that decoding found before this run was resumed."""
+    found = {clip.name: clip.duration_s for clip in folder.record.clips if clip.duration_s is not None}
+    return {
+        name: replace(info, duration_s=found.get(name, info.duration_s)) for name, info in ready.clips.infos.items()
+    }
 
 
 def _tell_outcomes(folder: SystemFolder, only: str | None = None) -> None:

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reelbench.bench.decoded import decoded_facts
 from reelbench.errors import MediaError
 from reelbench.media.decoder import Decoder
 from reelbench.media.sampling import Sampler
@@ -40,9 +41,17 @@ def request_of(fields: dict[str, Any]) -> FrameRequest:
 
 
 def write_frames(
-    folder: Path, path: Path, requests: Sequence[FrameRequest], decode: DecodeOptions, limits: Limits, most_bytes: int
-) -> dict[str, Any]:
-    """Decode ``path`` once and keep what any of ``requests`` wants. Returns frames_decoded, decode_s, convert_s, bytes and truncated.
+    folder: Path,
+    path: Path,
+    requests: Sequence[FrameRequest],
+    decode: DecodeOptions,
+    limits: Limits,
+    most_bytes: int,
+    origins_s: Sequence[float] = (),
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Decode ``path`` once and keep what any of ``requests`` wants.
+
+    Returns frames_decoded, decode_s, convert_s and bytes, and what `reelbench.bench.decoded.decoded_facts` says of the clip.
 
     Raises MediaError as the decoder does and where more than ``most_bytes`` would be written, OSError where the disk is full.
     """
@@ -53,7 +62,7 @@ def write_frames(
     shapes: list[tuple[int, ...]] = [() for _ in kinds]
     written = [0] * len(kinds)
     convert_s, size = 0.0, 0
-    with Decoder(path, decode, limits) as decoder, ExitStack() as files:
+    with Decoder(path, decode, limits, origins_s) as decoder, ExitStack() as files:
         targets = [files.enter_context((folder / f"frames-{n}.raw").open("wb", buffering=0)) for n in range(len(kinds))]
         for picture, pts_s in decoder:
             wanted = [at for at, sampler in enumerate(samplers) if sampler.wants(pts_s)]
@@ -70,13 +79,14 @@ def write_frames(
             for kind in {kind_of[at] for at in wanted}:
                 written[kind] += 1
             convert_s += perf_counter() - began
-        facts = {"frames_decoded": decoder.frames, "truncated": decoder.truncated, "decode_s": decoder.busy_s}
+        facts = {"frames_decoded": decoder.frames, "decode_s": decoder.busy_s}
+        found = decoded_facts(decoder, {}, decode)
     index = {
         request_key(request): {"file": f"frames-{kind}.raw", "shape": shapes[kind], "frames": frames}
         for request, kind, frames in zip(requests, kind_of, chosen, strict=True)
     }
     (folder / INDEX).write_text(json.dumps(index))
-    return {**facts, "convert_s": convert_s, "bytes": size}
+    return {**facts, "convert_s": convert_s, "bytes": size}, found
 
 
 def _check_size(path: Path, what: str, size: int, most_bytes: int) -> None:
@@ -128,18 +138,24 @@ def _read_all(handle: int, image: NDArray[np.uint8], offset: int) -> None:
         left, offset = left[got:], offset + got
 
 
-def write_sound(folder: Path, path: Path, rates: Sequence[int], limits: Limits, most_bytes: int) -> None:
-    """The sound of ``path`` at each rate. Raises MediaError where it cannot be decoded or takes more than ``most_bytes``, OSError
-    where the disk is full."""
-    from reelbench.media.audio import audio_pieces
+def write_sound(
+    folder: Path, path: Path, rates: Sequence[int], limits: Limits, most_bytes: int, origins_s: Sequence[float] = ()
+) -> dict[str, Any]:
+    """Write the sound of ``path`` at each rate; what `reelbench.bench.decoded.decoded_facts` says of it.
 
-    size = 0
+    Raises MediaError where it cannot be decoded or takes more than ``most_bytes``, OSError where the disk is full."""
+    from reelbench.media.audio import SoundStream
+
+    size, damage = 0, dict[str, Any]()
     for rate in rates:
+        stream = SoundStream(path, AudioRequest(rate), limits, origins_s)
         with (folder / f"sound-{rate}.raw").open("wb", buffering=0) as file:
-            for piece in audio_pieces(path, AudioRequest(rate), limits):
+            for piece in stream:
                 size += piece.nbytes
                 _check_size(path, "sound", size, most_bytes)
                 _write_all(file.fileno(), piece)
+        damage = stream.damage
+    return decoded_facts(None, damage)
 
 
 def read_sound(folder: Path, rate: int) -> NDArray[np.float32]:

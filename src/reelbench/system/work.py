@@ -42,10 +42,10 @@ def decode(analyzer: Any, job: Job, value: dict[str, Any], tell: Tell) -> dict[s
     info = ClipInfo(**value["info"])
     try:
         folder, most = Path(value["folder"]), value["most_bytes"]
-        facts = spool.write_frames(folder, info.path, requests, job.decode, job.limits, most)
+        facts, found = spool.write_frames(folder, info.path, requests, job.decode, job.limits, most, info.origins_s)
     except OSError as error:
         return _full(error, Path(value["folder"]))
-    return {"sample": _sample(meter, begun, started, facts)}
+    return {"sample": _sample(meter, begun, started, facts), **found}
 
 
 def hear(analyzer: Any, job: Job, value: dict[str, Any], tell: Tell) -> dict[str, Any]:
@@ -53,10 +53,11 @@ def hear(analyzer: Any, job: Job, value: dict[str, Any], tell: Tell) -> dict[str
     meter, begun, started = _started()
     info = ClipInfo(**value["info"])
     try:
-        spool.write_sound(Path(value["folder"]), info.path, value["rates"], job.limits, value["most_bytes"])
+        folder, most = Path(value["folder"]), value["most_bytes"]
+        found = spool.write_sound(folder, info.path, value["rates"], job.limits, most, info.origins_s)
     except OSError as error:
         return _full(error, Path(value["folder"]))
-    return {"sample": _sample(meter, begun, started, {})}
+    return {"sample": _sample(meter, begun, started, {}), **found}
 
 
 def analyze(analyzer: Any, job: Job, value: dict[str, Any], tell: Tell) -> dict[str, Any]:
