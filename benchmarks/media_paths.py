@@ -3,9 +3,9 @@
     git worktree add /tmp/before COMMIT
     python benchmarks/media_paths.py --against /tmp/before --out reports/media_paths
 
-Each checkout has one process. Each round takes every clip of the corpus through both, back to back in random order: the sound at 16 kHz,
-every frame decoded and five a second converted to 300x300, and the probe. Processor time is compared (wall time is beside it), by the
-median ratio of the pairs. Then the probe takes ``--probes`` copies of the clips as a run does. Writes OUT.md and OUT.json.
+Each checkout has one process. Each round takes every clip of the corpus through both, back to back in random order: the sound at
+16 kHz, every frame decoded and five a second converted to 300x300, and the probe. Processor time is compared (wall time is beside it),
+by the median ratio of the pairs. Then the probe takes ``--probes`` links to the clips as a run does. Writes OUT.md and OUT.json.
 """
 
 from __future__ import annotations
@@ -187,8 +187,8 @@ def markdown(whole: dict[str, Any]) -> str:
         "",
         f"`{whole['command']}` on {whole['machine']}.",
         "",
-        f"Commit {whole['now']} against {whole['before']}: every clip of corpus {whole['corpus']} {whole['rounds']} times through both, "
-        "back to back. Ratios now / before, below 1 is faster; milliseconds a clip are medians of processor time.",
+        f"Commit {whole['now']} against {whole['before']}: every clip of corpus {whole['corpus']} {whole['rounds']} times "
+        "through both, back to back. Ratios now / before, below 1 is faster; milliseconds a clip are medians of processor time.",
         "",
         "| path | before, ms | now, ms | ratio, processor time | middle half | ratio, wall time |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
@@ -206,8 +206,8 @@ def markdown(whole: dict[str, Any]) -> str:
     lines += [
         "",
         f"Probing {probed['clips']} clips as a run does: {probed['cpu_ms_each']:.1f} ms of processor time each (parent and child, the "
-        f"child's start included), {probed['wall_ms_each']:.1f} ms of wall time, {probed['processes']} process(es) started. Asked for: at "
-        f"most {MOST_PROBE_MS:.0f} ms each and no process for each clip. {verdict}",
+        f"child's start included), {probed['wall_ms_each']:.1f} ms of wall time, {probed['processes']} process(es) started. "
+        f"Asked for: at most {MOST_PROBE_MS:.0f} ms each and no process for each clip. {verdict}",
         "",
     ]
     return "\n".join(lines)
