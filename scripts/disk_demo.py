@@ -5,6 +5,11 @@ A disk of 238 GB that is 93 % full, with the hub cache that the original had: Vi
 each and 27 GB more that nobody uses; CLIP on the lists of a disabled and of an enabled analyzer; Qwen2-VL, Whisper and
 SegFormer in use. Where a file system may be mounted it is a real ext4 in a sparse image, and the blocks of the files
 are really taken; elsewhere the files are sparse, and sizes are those that the files claim.
+
+It is done in two layouts: 'plain', where each repository has its own blobs, and 'shared', where huggingface_hub's own
+functions have put the large files into the shared store. There, two more repositories that nobody uses have the same
+payload as another: a copy of Tarsier, and one of CLIP, whose payload has to stay. Between prune and undo,
+huggingface_hub's own 'hf cache prune' runs.
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +39,12 @@ IN_USE = {
     "openai/clip-vit-large-patch14": 1.7, "Qwen/Qwen2-VL-7B-Instruct": 16.6, "Systran/faster-whisper-large-v3": 3.1,
     "nvidia/segformer-b5-finetuned-ade-640-640": 0.4,
 }  # fmt: skip
+COPIES = {
+    "omni-research/Tarsier-7b-copy": "omni-research/Tarsier-7b",
+    "laion/clip-copy": "openai/clip-vit-large-patch14",
+}
+"""In the shared layout, nobody uses these; each has the payload of the other repository that is named."""
+LAYOUTS = ("plain", "shared")
 ANALYZERS = {
     "video_llava_captions": (False, "LanguageBind/Video-LLaVA-7B"),
     "blip2_captions": (False, "Salesforce/blip2-opt-6.7b"),
@@ -51,17 +62,23 @@ Run = Callable[[list[str], Mapping[str, str]], str]
 
 @dataclass
 class Demo:
-    """Everything lies below ``base``. ``real``: the files' blocks are taken, as those of downloaded files would be."""
+    """Everything lies below ``base``. ``real``: the files' blocks are taken, as those of downloaded files would be.
+    ``layout`` is one of `LAYOUTS`."""
 
     base: Path
     real: bool
     run: Run
+    layout: str = "plain"
     shown: list[tuple[str, str]] = field(default_factory=list)
     state: list[tuple[str, int, int]] = field(default_factory=list)
 
     @property
     def hub(self) -> Path:
         return self.base / "huggingface" / "hub"
+
+    @property
+    def unused(self) -> set[str]:
+        return set(UNUSED) | (set(COPIES) if self.layout == "shared" else set())
 
     def environment(self) -> dict[str, str]:
         empty = dict.fromkeys(
@@ -86,6 +103,12 @@ class Demo:
             (self.base / "original" / "conf" / "analyzer" / f"{name}.yaml").write_text(text)
         for name, size in (UNUSED | IN_USE).items():
             repository(self.hub, name, round(size * GB), self.real)
+        if self.layout == "shared":
+            for name in UNUSED | IN_USE:
+                share(self.hub, name, name)
+            for name, original in COPIES.items():
+                repository(self.hub, name, round((UNUSED | IN_USE)[original] * GB), real=False)
+                share(self.hub, name, original)
         if self.real:
             usage = shutil.disk_usage(self.base)
             os.posix_fallocate(
@@ -104,6 +127,25 @@ class Demo:
         self.shown.append((command, shown))
         return said
 
+    def hub_prune(self) -> None:
+        """The prune of huggingface_hub itself."""
+        words = ["cache", "prune", "--yes", "--cache-dir", str(self.hub)]
+        code = "from huggingface_hub.cli.hf import main; main()"
+        own = os.environ | self.environment() | {"HF_HUB_DISABLE_UPDATE_CHECK": "1"}
+        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True, env=own)
+        self.shown.append((shlex.join(["hf", *words[:-1], "huggingface/hub"]), done.stdout.strip()))
+
+    def needed(self) -> dict[str, object]:
+        """All that is in use: the repositories, and the payloads of the shared store that their blobs lead to."""
+        found: dict[str, object] = {}
+        for name in IN_USE:
+            top = folder(self.hub, name)
+            found[name] = tree(top)
+            for blob in (top / "blobs").iterdir():
+                payload = blob.resolve(strict=True)
+                found[f"{name} {blob.name}"] = payload.stat().st_ino, payload.stat().st_size, _head(payload)
+        return found
+
     def note(self, when: str) -> None:
         usage = shutil.disk_usage(self.base)
         self.state.append((when, usage.total - usage.free, usage.total))
@@ -111,7 +153,7 @@ class Demo:
     def carry_out(self) -> None:
         """Plan, apply, undo, apply again for good. Raises AssertionError where something in use was touched, or undo is
         not exact."""
-        before, needed = tree(self.hub), {name: tree(folder(self.hub, name)) for name in IN_USE}
+        before, needed = tree(self.hub), self.needed()
         plan = self.base / "plan.json"
         self.note("before")
         self.reelbench("workspace", "add", str(self.base / "original"))
@@ -119,9 +161,11 @@ class Demo:
         self.reelbench("models", "prune", "--plan", str(plan))
         self.reelbench("models", "prune", "--apply", str(plan))
         self.note("pruned, in the trash")
-        in_trash = {name for name in UNUSED if not list((folder(self.hub, name) / "snapshots").iterdir())}
-        assert in_trash == set(UNUSED), in_trash
-        assert needed == {name: tree(folder(self.hub, name)) for name in IN_USE}, "something in use was touched"
+        in_trash = {name for name in self.unused if not list((folder(self.hub, name) / "snapshots").iterdir())}
+        assert in_trash == self.unused, in_trash
+        assert needed == self.needed(), "something in use was touched"
+        if self.layout == "shared":
+            self.hub_prune()
         self.reelbench("models", "undo")
         assert tree(self.hub) == before, "undo is not exact"
         self.note("after undo")
@@ -129,10 +173,12 @@ class Demo:
         self.reelbench("models", "prune", "--plan", str(again))
         self.reelbench("models", "prune", "--apply", str(again), "--now")
         self.note("pruned for good")
-        assert needed == {name: tree(folder(self.hub, name)) for name in IN_USE}, "something in use was touched"
+        assert needed == self.needed(), "something in use was touched"
+        left = [path for path in (self.hub / "blobs").glob("??/*") if not path.suffix]
+        assert len(left) == (len(IN_USE) if self.layout == "shared" else 0), "payloads are left that nobody links to"
         self.reelbench("models", "audit", "llava", "blip2")
-        sizes = {item["title"]: item["logical_bytes"] for item in json.loads(plan.read_text())["items"]}
-        assert sum(sizes.values()) >= 69 * GB
+        items = json.loads(plan.read_text())["items"]
+        assert sum(item["logical_bytes"] for item in items if not is_copy(item["title"])) >= 69 * GB
 
 
 def folder(hub: Path, name: str) -> Path:
@@ -155,6 +201,23 @@ def repository(hub: Path, name: str, size: int, real: bool) -> None:
         os.ftruncate(handle, length)
         os.close(handle)
         (top / "snapshots" / commit / file).symlink_to(f"../../blobs/{blob}")
+
+
+def share(hub: Path, name: str, original: str) -> None:
+    """Put a repository's large file into the shared store, as huggingface_hub does after it has fetched it: the first
+    repository brings the payload, and others come to link to it."""
+    from huggingface_hub.utils import _shared_blobs
+
+    (blob,) = (path for path in (folder(hub, name) / "blobs").iterdir() if path.stat().st_size > 1000)
+    size, xet = blob.stat().st_size, hashlib.sha256(original.encode()).hexdigest()
+    done = _shared_blobs.publish_blob_to_shared_store(
+        blob_path=str(blob), xet_hash=xet, cache_dir=hub, expected_size=size
+    )
+    assert done and blob.is_symlink() and blob.stat().st_size == size
+
+
+def is_copy(title: str) -> bool:
+    return any(title.startswith(f"{name}@") for name in COPIES)
 
 
 def tree(top: Path) -> dict[str, tuple[int, int, int, bytes]]:
@@ -207,23 +270,32 @@ def place(scratch: Path) -> Iterator[tuple[Path, bool]]:
             subprocess.run(["umount", "--lazy", str(mounted)], check=True)
 
 
-def page(demo: Demo) -> str:
-    """The report."""
+def page(demos: Iterable[Demo], command: str) -> str:
+    """The report: the figures of each layout, and what was said in the last."""
+    demos = tuple(demos)
     kind = (
         "a real ext4 in a sparse image; the blocks of the files are taken"
-        if demo.real
+        if demos[0].real
         else "sparse files; df shows nothing"
     )
-    lines = ["# The original's clean-up, by command", "", f"`python scripts/disk_demo.py` on {kind}.", ""]
-    lines += ["| | used GB | of the disk |", "| --- | ---: | ---: |"]
-    lines += [f"| {when} | {used / GB:.1f} | {100 * used / total:.0f} % |" for when, used, total in demo.state]
-    files = len(tree(demo.hub))
+    lines = ["# The original's clean-up, by command", "", f"`{command}` on {kind}.", ""]
+    lines += ["| layout of the hub cache | | used GB | of the disk |", "| --- | --- | ---: | ---: |"]
+    for demo in demos:
+        lines += [
+            f"| {demo.layout} | {when} | {used / GB:.1f} | {100 * used / total:.0f} % |"
+            for when, used, total in demo.state
+        ]
     lines += [
         "",
-        "Checked by the script: the files, links and refs of what is in use are the same inodes with the same bytes after each",
+        "'plain': each repository has its own blobs. 'shared': the large files lie in the shared store of huggingface_hub 2,",
+        "put there by its own functions; two more repositories that nobody uses share a payload with another, and",
+        "`hf cache prune` runs between prune and undo.",
+        "",
+        "Checked by the script: the files, links, refs and payloads of what is in use are the same inodes with the same bytes",
+        "after each step, and after `undo` the whole cache is as it was before. At the end the shared store has the payloads of",
+        f"what is in use, and no others. What follows is the output in the layout '{demos[-1].layout}'.",
     ]
-    lines += [f"step ({files} are left at the end), and after `undo` the whole cache is as it was before."]
-    for command, said in demo.shown:
+    for command, said in demos[-1].shown:
         lines += ["", "```console", f"$ {command}", *said.rstrip().splitlines(), "```"]
     return "\n".join(lines) + "\n"
 
@@ -231,12 +303,16 @@ def page(demo: Demo) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("reports/disk_demo.md"))
+    parser.add_argument("--layout", choices=LAYOUTS, action="append", help="the default is both, one after the other")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="reelbench-demo-") as scratch, place(Path(scratch)) as (base, real):
-        demo = Demo(base, real, by_command)
-        demo.build()
-        demo.carry_out()
-        asked.out.write_text(page(demo))
+    demos: list[Demo] = []
+    for layout in asked.layout or LAYOUTS:
+        with tempfile.TemporaryDirectory(prefix="reelbench-demo-") as scratch, place(Path(scratch)) as (base, real):
+            demo = Demo(base, real, by_command, layout)
+            demo.build()
+            demo.carry_out()
+            demos.append(demo)
+    asked.out.write_text(page(demos, shlex.join(["python", "scripts/disk_demo.py", *sys.argv[1:]])))
     print(f"wrote {asked.out}")
 
 

@@ -36,22 +36,22 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 class Fresh:
     """The same world again and again, each time as if nothing had happened to it."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], World]) -> None:
         self.base = folder / "world"
         self.monkeypatch = monkeypatch
+        self.make = make
         self.middle = 10
 
     def world(self) -> World:
-        return pruning.in_environment(pruning.make(pruning.again(self.base)), self.monkeypatch)
+        return pruning.in_environment(self.make(pruning.again(self.base)), self.monkeypatch)
 
     def planned(self, _: int = 0) -> tuple[World, Plan]:
-        """Two revisions that share a blob; or, where there is time, everything that is not needed."""
+        """Two revisions that share a blob, or two repositories that share a payload; or, where there is time,
+        everything that is not needed."""
         world = self.world()
-        only = (
-            None
-            if SLOW
-            else tuple(sorted(item for item in pruning.ids(world.inventory().items) if "org--gone@" in item))
-        )
+        pair = ("org--gone@", "org--left@", "org--right@")
+        items = sorted(item for item in pruning.ids(world.inventory().items) if any(one in item for one in pair))
+        only = None if SLOW else tuple(items)
         return world, world.plan(Policy(kinds=WEIGHTS | {"derived"}, only=only))
 
     def pruned(self, _: int = 0) -> tuple[World, Plan]:
@@ -70,9 +70,9 @@ class Fresh:
             self.middle += 1
 
 
-@pytest.fixture
-def fresh(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Fresh:
-    return Fresh(folder, monkeypatch)
+@pytest.fixture(params=[pruning.make, pruning.make_shared], ids=["blobs", "shared payloads"])
+def fresh(folder: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Fresh:
+    return Fresh(folder, monkeypatch, request.param)
 
 
 def base_of(state: tuple[World, Plan]) -> Path:

@@ -34,11 +34,12 @@ def in_process(words: list[str], environment: Mapping[str, str]) -> str:
     return done.output
 
 
-def test_the_clean_up_of_the_original(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("layout", ["plain", "shared"])
+def test_the_clean_up_of_the_original(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str) -> None:
     monkeypatch.setattr(Registry, "_always", lambda _: ())  # composing the shipped configuration takes half a minute
     catalog = Catalog.load()
     monkeypatch.setattr(Catalog, "load", lambda *_: catalog)  # its YAML is read at every look
-    demo = script().Demo(tmp_path / "disk", False, in_process)
+    demo = script().Demo(tmp_path / "disk", False, in_process, layout)
     for name, value in demo.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PATH", str(tmp_path))  # no docker is asked
@@ -49,7 +50,7 @@ def test_the_clean_up_of_the_original(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "content_quality" in why
     plan = json.loads((demo.base / "plan.json").read_text())
     assert sum(item["logical_bytes"] for item in plan["items"]) >= 69 * 10**9
-    assert len(plan["items"]) == 7
+    assert len(plan["items"]) == {"plain": 7, "shared": 9}[layout]
     kept = {item: reason for item, _, reason in plan["kept"]}
     clip = next(reason for item, reason in kept.items() if "clip" in item)
     assert "content_quality" in clip and clip.startswith("needed")

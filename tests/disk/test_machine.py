@@ -1,5 +1,5 @@
-"""Fetch, link, pin, lease, prune (also killed in the middle), undo and verify in any order, against a model of what
-must be there."""
+"""Fetch, link, pin, lease, prune (also killed in the middle), undo and verify in any order, and huggingface_hub's own
+prune and deletion in between, against a model of what must be there."""
 
 from __future__ import annotations
 
@@ -30,6 +30,10 @@ ITEMS = {
     for repository, number in REVISIONS
 }
 ITEMS |= {f"derived:{key}": ("derived", key) for key in (1, 2)}
+PAYLOAD = b"the payload that two repositories share" * 200
+SHARING = {f"hub:models--org--{name}@{commit_of(f'org/{name} model.bin')}": ("sharing", name) for name in ("c", "d")}
+"""Repositories whose one file is in the shared store."""
+ITEMS |= SHARING
 items = st.sampled_from(sorted(ITEMS))
 
 
@@ -64,6 +68,8 @@ class Machine(RuleBasedStateMachine):
             if item not in self.live:
                 folder = self.world.disk.derived(f"{number}", {"net.bin": 60})
                 os.link(folder / "net.bin", folder / "again.bin")
+        elif what == "sharing":
+            self.world.disk.shared(f"org/{number}", "model.bin", PAYLOAD)
         else:
             files = REVISIONS[what, number]
             revision = Revision(files, refs=(f"v{number}",), commit=commit_of(f"{what}{number}"))
@@ -120,13 +126,33 @@ class Machine(RuleBasedStateMachine):
         self.live = there
 
     @rule()
+    def hub_prune(self) -> None:
+        """huggingface_hub deletes the payloads that no manifest lists a link to. No revision here is without a ref."""
+        from huggingface_hub.utils import _shared_blobs
+
+        for path in _shared_blobs.unreferenced_shared_blobs(self.world.disk.hub):
+            _shared_blobs.sweep_shared_blob(path, cache_dir=self.world.disk.hub)
+
+    @rule(item=st.sampled_from(sorted(SHARING)))
+    def hub_delete(self, item: str) -> None:
+        """huggingface_hub deletes a revision, and its payload if no other that it knows of links to it."""
+        from huggingface_hub import scan_cache_dir
+
+        if item in self.live and item not in self.leases:
+            scan_cache_dir(self.world.disk.hub).delete_revisions(item.partition("@")[2]).execute()
+            self.live.remove(item)
+
+    @rule()
     def undo(self) -> None:
         done = self.world.undo()
         assert not set(done.items) & self.live, "what is there again is not brought back over it"
+        assert not done.missing
         self.live |= set(done.items)
         there = pruning.ids(self.world.inventory().items)
         for item, why in done.left:
             assert item in there or "shares" in why, (item, why)
+            # Whole, although a part of it stays in the trash: there is one again, from another download.
+            self.live |= {item} & there
 
     @rule()
     def purge(self) -> None:
@@ -149,6 +175,8 @@ class Machine(RuleBasedStateMachine):
             for path in self.files(item):
                 if what == "derived":
                     assert path.read_bytes() == b"\1" * 60, "I1"
+                elif what == "sharing":
+                    assert path.read_bytes() == PAYLOAD, "I1"
                 else:
                     content, size = REVISIONS[what, number][path.name]
                     assert path.read_bytes() == content.encode().ljust(size, b"\0"), "I1"
@@ -159,6 +187,8 @@ class Machine(RuleBasedStateMachine):
         if what == "derived":
             folder = self.world.disk.store / "derived" / f"{number}"
             return [folder / "net.bin", folder / "again.bin"]
+        if what == "sharing":
+            return list((self.world.disk.hub / f"models--org--{number}" / "snapshots").glob("*/model.bin"))
         folder = self.world.disk.hub / f"models--org--{what}" / "snapshots" / commit_of(f"{what}{number}")
         return [folder / name for name in REVISIONS[what, number]]
 
@@ -167,7 +197,7 @@ class Machine(RuleBasedStateMachine):
         return bool(self.world.needs.reasons(found)) or item in self.leases
 
     def is_shared_in_use(self, item: str) -> bool:
-        """Somebody uses it, or the other revision of its repository: they share a file."""
+        """Somebody uses it, or the other revision of its repository, or the other repository: they share a file."""
         return any(ITEMS[one][0] == ITEMS[item][0] for one in self.leases)
 
     def plan(self, chosen: set[str]) -> Plan:

@@ -111,6 +111,26 @@ class Disk:
             write_revision(folder, revision)
         return folder
 
+    def shared(self, name: str, file: str, content: bytes, ref: str = "main") -> str:
+        """Add a revision with one file whose payload lies in the hub cache's shared store, where huggingface_hub's own
+        functions put it; its commit."""
+        from huggingface_hub.utils import _shared_blobs
+
+        folder, commit = self.hub / f"models--{name.replace('/', '--')}", commit_of(f"{name} {file}")
+        etag, xet = hashlib.sha256(content).hexdigest(), hashlib.sha256(b"xet" + content).hexdigest()
+        blob, link = folder / "blobs" / etag, folder / "snapshots" / commit / file
+        blob.parent.mkdir(parents=True, exist_ok=True)
+        where = {"blob_path": str(blob), "xet_hash": xet, "cache_dir": self.hub, "expected_size": len(content)}
+        if not blob.exists() and not _shared_blobs.try_link_from_shared_store(**where):
+            blob.write_bytes(content)
+            assert _shared_blobs.publish_blob_to_shared_store(**where)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(os.path.relpath(blob, link.parent))
+        (folder / "refs").mkdir(exist_ok=True)
+        (folder / "refs" / ref).write_text(commit)
+        return commit
+
     def run(self, name: str, status: str = "done", size: int = 4096, record: str = "run.json") -> Path:
         folder = self.runs / name
         solid(folder / "results" / "clip.json", size)

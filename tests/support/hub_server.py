@@ -1,6 +1,7 @@
 """A model hub on this machine: the part of the Hugging Face protocol that huggingface_hub, transformers and our store speak.
 
 Repositories with commits, branches and tags; large files (LFS) answered with a redirect to another host name, as the hub's own are;
+files kept in Xet, where a test asks for it (`Hub.keep_in_xet`), which huggingface_hub fetches with hf_xet into its shared store;
 ETags, ranges, gated repositories; and the bad behaviour that tests ask for (connections that break, slow answers, a hub that is down).
 
     with running_hub() as hub:
@@ -12,13 +13,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -98,6 +103,18 @@ class Hub:
     busy: int = 0
     most_busy: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+    xet: str = ""
+    xet_hashes: dict[str, str] = field(default_factory=dict)
+
+    def keep_in_xet(self, folder: Path, *contents: bytes) -> None:
+        """Serve these contents from Xet: they are put into a content store in ``folder`` by hf_xet itself."""
+        self.xet = f"local://{folder}"
+        folder.mkdir(parents=True, exist_ok=True)
+        for content in contents:
+            # hf_xet starts threads, which must not be in a test that forks: it runs in a process of its own.
+            command, own = [sys.executable, "-c", _UPLOAD, self.xet], {"HF_XET_CACHE": str(folder / "cache")}
+            asked = subprocess.run(command, input=content, capture_output=True, check=True, env=os.environ | own)
+            self.xet_hashes[hashlib.sha256(content).hexdigest()] = asked.stdout.decode().strip()
 
     def repository(self, name: str, **about: Any) -> Repository:
         return self.repositories.setdefault(name, Repository(name, **about))
@@ -106,6 +123,12 @@ class Hub:
         """The Range headers of the requests for a large file's bytes ('' where there was none)."""
         path = f"/cdn/{hashlib.sha256(content).hexdigest()}"
         return [asked for method, name, asked in self.asked if method == "GET" and name == path]
+
+
+_UPLOAD = """
+import sys, hf_xet
+print(hf_xet.upload_bytes([sys.stdin.buffer.read()], sys.argv[1], None, None, None, None, None)[0].hash)
+"""
 
 
 def git_hash(content: bytes) -> str:
@@ -182,12 +205,20 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(repository.info(commit))
         elif what == "tree":
             folder = unquote("/".join(rest[2:]))
-            self._json([one for one in repository.tree(commit) if one["path"].startswith(folder)])
+            self._json(self._with_xet(one for one in repository.tree(commit) if one["path"].startswith(folder)))
+        elif what == "xet-read-token":
+            until = {"X-Xet-Access-Token": "token", "X-Xet-Token-Expiration": str(int(time.time()) + 3600)}
+            self._begin(200, {"X-Xet-Cas-Url": self.hub.xet, "Content-Length": "0"} | until)
         elif what == "paths-info":
             asked = json.loads(sent)["paths"] if sent.startswith(b"{") else parse_qs(sent.decode()).get("paths", [])
-            self._json([one for one in repository.tree(commit) if one["path"] in asked])
+            self._json(self._with_xet(one for one in repository.tree(commit) if one["path"] in asked))
         else:
             self._refuse(404, "", "no such page")
+
+    def _with_xet(self, entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        known = self.hub.xet_hashes
+        digests = ((one, one.get("lfs", {}).get("oid", "")) for one in entries)
+        return [one | ({"xetHash": known[digest]} if digest in known else {}) for one, digest in digests]
 
     def _resolve(self, path: str) -> None:
         before, _, after = path.partition("/resolve/")
@@ -207,6 +238,9 @@ class _Handler(BaseHTTPRequestHandler):
             digest = hashlib.sha256(content).hexdigest()
             location = {"Location": f"{self.hub.cdn}/cdn/{digest}?signature={time.monotonic_ns()}"}
             linked = {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(content)), "Content-Length": "0"}
+            if digest in self.hub.xet_hashes:
+                token = f"{self.hub.address}/api/models/{repository.name}/xet-read-token/{commit}"
+                linked |= {"X-Xet-Hash": self.hub.xet_hashes[digest], "Link": f'<{token}>; rel="xet-auth"'}
             self._begin(302, about | location | linked)
         else:
             self._file(content, git_hash(content), about)

@@ -6,6 +6,7 @@ for all · I4 running again converges · I5 undo restores byte for byte · I6 no
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import stat
@@ -124,7 +125,7 @@ class World:
                     assert (folder / "snapshots" / ref.read_text()).is_dir(), f"I2: {ref}"
 
     def is_needed(self, path: str) -> bool:
-        return "keep" in path or path in self._needed_blobs()
+        return "keep" in path or path in self._needed_blobs() or path.endswith(_NEEDED_PAYLOAD)
 
     def _needed_blobs(self) -> set[str]:
         where = "cache/huggingface/hub/models--org--shared/blobs"
@@ -132,6 +133,8 @@ class World:
 
 
 KEEP = commit_of("keep")
+_NEEDED_PAYLOAD = hashlib.sha256(b"xet" + b"keep" * 2000).hexdigest()
+"""The name of the payload that a needed repository links to, as `Disk.shared` gives it."""
 
 
 def make(base: Path) -> World:
@@ -162,6 +165,24 @@ def make(base: Path) -> World:
     (disk.hub / "models--org--gone" / "blobs" / ("d" * 64)).write_text("no snapshot leads here")
     age(base)
     return World(base, disk, needs).remember()
+
+
+def make_shared(base: Path) -> World:
+    """Needed: 'org/keep', which shares a payload with 'org/other'. Not needed: that, 'org/left' and 'org/right', which
+    share another payload, and a payload that nobody links to."""
+    disk = Disk(base)
+    disk.store.mkdir(parents=True)
+    (base / "outside").mkdir()
+    (base / "outside" / "precious.txt").write_text("precious")
+    disk.hub.mkdir(parents=True)
+    disk.shared("org/keep", "model.bin", b"keep" * 2000)
+    disk.shared("org/other", "model.bin", b"keep" * 2000)
+    disk.shared("org/other", "own.bin", b"other" * 2000, "own")
+    for name in ("org/left", "org/right", "org/nobody"):
+        disk.shared(name, "model.bin", b"both" * 3000 if name != "org/nobody" else b"nobody" * 1000)
+    shutil.rmtree(disk.hub / "models--org--nobody")
+    age(base)
+    return World(base, disk, Needs({"hf:org/keep"})).remember()
 
 
 def age(base: Path, seconds: float = OLD_S) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -118,17 +118,25 @@ def undo(plan: str | None, command: str, as_json: bool) -> None:
     situation = _situation()
     done = recovery.undo(situation.store, situation.roots(), plan)
     if as_json:
-        print_json({"items": done.items, "bytes": done.bytes, "left": [list(one) for one in done.left]})
+        print_json(
+            {"items": done.items, "bytes": done.bytes, "left": _pairs(done.left), "missing": _pairs(done.missing)}
+        )
     else:
         for item in done.items:
             click.echo(f"back  {item}")
+        for item, lacks in done.missing:
+            click.echo(f"incomplete {item}  {lacks}", err=True)
         for item, why in done.left:
             click.echo(f"stays {item}  {why}" if item else why, err=True)
         click.echo(f"{human(done.bytes)} brought back" if done.items else "nothing was brought back")
-    if done.left:
+    if failed := len(done.left) + len(done.missing):
         raise ReelBenchError(
-            f"{len(done.left)} could not be brought back whole", f"'reelbench {command} trash' shows the trash"
+            f"{failed} could not be brought back whole", f"'reelbench {command} trash' shows the trash"
         )
+
+
+def _pairs(found: Iterable[tuple[str, str]]) -> list[list[str]]:
+    return [list(one) for one in found]
 
 
 def trash(empty: bool, older_than: float, plan: str | None, as_json: bool) -> None:
@@ -140,7 +148,7 @@ def trash(empty: bool, older_than: float, plan: str | None, as_json: bool) -> No
         with locks.maintenance(situation.store):
             done = recovery.purge(situation.store, roots, plan, older_than)
         if as_json:
-            print_json({"items": done.items, "bytes": done.bytes, "left": [list(one) for one in done.left]})
+            print_json({"items": done.items, "bytes": done.bytes, "left": _pairs(done.left)})
         else:
             click.echo(f"{human(done.bytes)} deleted for good ({len(done.items)} items)")
         if done.left:

@@ -6,6 +6,7 @@ What is then done happens in the folder that was opened, whatever its path has b
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -79,6 +80,44 @@ class Folder:
         handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self.handle)
         with os.fdopen(handle, encoding="utf-8") as stream:
             return stream.read()
+
+    def target(self, name: str) -> str:
+        """Where the link ``name`` leads to; '' where there is none, or something else has that name."""
+        try:
+            return os.readlink(name, dir_fd=self.handle)
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            return ""
+
+    def require_line(self, name: str, line: str) -> bool:
+        """Append a line to a file where no line says the same, and have it on the disk; whether there is such a file.
+
+        What was cut off in the middle of a line keeps a line of its own.
+        """
+        try:
+            handle = os.open(name, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.handle)
+        except FileNotFoundError:
+            return False
+        with os.fdopen(handle, "r+b") as stream:
+            text = stream.read()
+            if os.fsencode(line) not in text.splitlines():
+                stream.write((b"\n" if text and not text.endswith(b"\n") else b"") + os.fsencode(line) + b"\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+        return True
+
+    def touch_for_all(self, name: str) -> None:
+        """Create an empty file that every user may write, whatever the umask: a lock that several users take."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with suppress(FileExistsError):
+            handle = os.open(name, flags, 0o666, dir_fd=self.handle)
+            try:
+                os.fchmod(handle, 0o666)
+            finally:
+                os.close(handle)
 
     def unlink(self, name: str) -> None:
         with suppress(FileNotFoundError):

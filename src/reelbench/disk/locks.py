@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from reelbench import paths
-from reelbench.disk import beneath, reserve
+from reelbench.disk import beneath, hub_store, reserve
 from reelbench.disk.beneath import Folder, Refused
 from reelbench.disk.records import Root
 from reelbench.errors import UnavailableError
@@ -107,6 +107,9 @@ def _lock_files(cache_name: str, parts: Iterable[str], names: Iterable[str]) -> 
         cache_name == "hub"
     ):  # huggingface_hub: .locks/<repository>/<etag>.lock for blobs/<etag> and blobs/<etag>.<…>.incomplete
         for path in parts:
+            if hub_store.is_inside(path):  # and <payload>.lock for what several repositories share
+                yield hub_store.lock_of(path)
+                continue
             repository, _, rest = path.partition("/")
             if rest.startswith("blobs/"):
                 yield f"{_LOCKS}/{repository}/{rest.removeprefix('blobs/').split('.')[0]}.lock"
@@ -125,8 +128,10 @@ def _lock_files(cache_name: str, parts: Iterable[str], names: Iterable[str]) -> 
 def _held(root: Root, top: Folder, path: str) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
-    folder, _ = beneath.split(path)
-    with top.enter(folder, create=True):  # refuses a link that would lead the lock elsewhere
+    folder, name = beneath.split(path)
+    with top.enter(folder, create=True) as lies:  # refuses a link that would lead the lock elsewhere
+        if hub_store.is_inside(path):
+            lies.touch_for_all(name)
         lock = FileLock(root.path / path)
         try:
             lock.acquire(timeout=0)

@@ -33,6 +33,8 @@ class Handled:
     items: list[str] = field(default_factory=list)
     bytes: int = 0
     left: list[tuple[str, str]] = field(default_factory=list)
+    missing: list[tuple[str, str]] = field(default_factory=list)
+    """(item, what it lacks) of what is back at its place, but has links that lead to nothing."""
 
 
 def roots_of(registry: Registered) -> tuple[Root, ...]:
@@ -109,6 +111,8 @@ def undo(store: Path, roots: Iterable[Root], plan: str | None = None) -> Handled
                     else:
                         done.items.append(record.item)
                         done.bytes += record.bytes
+                        if lacks := _lacks(entry):
+                            done.missing.append((record.item, lacks))
         done.left += [("", note) for note in notes]
     if plan is not None and not done.items and not done.left:
         raise UsageError(f"nothing of plan {plan} is in the trash", "'reelbench models trash' shows what is")
@@ -174,7 +178,8 @@ def _back(store: Path, entry: Entry, why: str) -> tuple[str, bool]:
     """Bring one entry back under the cache's own locks; what happened, and whether anything stays in the trash."""
     record, bin_ = entry.known(), entry.trash
     try:
-        with locks.not_fetched(bin_.root, bin_.top, [part.path for part in record.parts], record.names):
+        paths = [*(part.path for part in record.parts), *record.needs]
+        with locks.not_fetched(bin_.root, bin_.top, paths, record.names):
             audit.note(store, "back", bin_.root, record.plan, record.item, record.bytes, why)
             left = entry.give_back()
     except (Refused, OSError) as error:
@@ -182,6 +187,16 @@ def _back(store: Path, entry: Entry, why: str) -> tuple[str, bool]:
     if left:
         return f"{record.item}: {'; '.join(left)}", True
     return f"{record.item}: brought back ({why})", False
+
+
+def _lacks(entry: Entry) -> str:
+    """What a revision that was just brought back lacks: links of its snapshot that lead to nothing. They did so before
+    it went, since what is broken does not come back."""
+    if entry.trash.root.cache != "hub":
+        return ""
+    snapshots = (part.path for part in entry.known().parts if "/snapshots/" in part.path)
+    broken = hub_links.broken(entry.trash.root.path, snapshots)
+    return f"{', '.join(broken)}: there is nothing where it leads; fetch it again" if broken else ""
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from reelbench.disk import beneath, journal, reserve
+from reelbench.disk import beneath, hub_store, journal, reserve
 from reelbench.disk.beneath import Folder, Refused
 from reelbench.disk.journal import Record, State, Unreadable
 from reelbench.disk.records import Root
@@ -109,15 +109,13 @@ class Entry:
 
     def give_back(self) -> list[str]:
         """Move every part back to where it was, and forget the entry. Returns what stays in the trash, and why: a part
-        whose place is taken again is never put over what is there. Refused where what it needs is gone: it would come
-        back broken.
+        whose place is taken again is never put over what is there. Refused where something that it needs, or a part of
+        it, is gone: it would come back broken.
         """
         record = self.known()
         if record.state == "purging":
             raise Refused("it is being deleted for good")
-        for path in record.needs:
-            if not self._is_there(path):
-                raise Refused(f"it shares {path} with others, and that is gone; undo that first")
+        self._require_whole()
         self._say("returning")
         left: list[str] = []
         with self.trash.bin.enter(self.path) as entry:
@@ -147,6 +145,32 @@ class Entry:
         with self.trash.bin.enter(self.path) as entry:
             entry.empty(keep=(journal.RECORD,))
         self._forget()
+
+    def _require_whole(self) -> None:
+        """Refused where something is gone without which it would come back broken; nothing was moved then.
+
+        Payloads of the hub's shared store are asked for by the links that lead to them: the place of such a link may
+        have a file of its own by now.
+        """
+        record, is_hub = self.known(), self.trash.root.cache == "hub"
+        with self.trash.bin.enter(self.path) as entry:
+            here = {part.path for index, part in enumerate(record.parts) if entry.look(str(index)) is not None}
+            links = hub_store.targets(record, entry, self.trash.top) if is_hub else {}
+            payloads = {link: hub_store.payload_of(to, self.trash.root.path) for link, to in links.items()}
+            payloads = {link: payload for link, payload in payloads.items() if payload}
+            had = [*(part.path for part in record.parts), *record.needs]  # a payload that was missing before is not
+            required = [path for path in had if not (is_hub and hub_store.is_inside(path)) or path in payloads.values()]
+            gone = [path for path in required if path not in here and not self._is_there(path)]
+            if not gone:
+                hub_store.list_again(record, entry, self.trash.top, payloads)
+                return
+        if not here:
+            self._forget()
+            raise Refused(f"nothing of it is in the trash any more, and {gone[0]} is gone")
+        self._say("gone")
+        if gone[0] in record.needs:
+            raise Refused(f"it shares {gone[0]} with others, and that is gone: undo that first, or fetch it again")
+        raise Refused(f"{gone[0]} is gone, which it needs: fetch it again")
 
     def _say(self, state: State) -> None:
         record = self.known().now(state)

@@ -188,6 +188,16 @@ class Walk:
             self._problem(part.path, error)
             return ""
 
+    def target(self, part: Part) -> str:
+        """Where a link leads; '' where it has gone meanwhile."""
+        try:
+            return os.readlink(self.path(part.path))  # noqa: PTH115 (there may be 100,000, and a Path takes as long)
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            self._problem(part.path, error)
+            return ""
+
     def _below(self, top: str, sizes: Sizes, links: list[str] | None) -> None:
         """Count everything below a folder; a stack instead of recursion, since a hostile tree may be deep."""
         waiting, blocks, logical, newest = [top], 0, 0, sizes.modified_ns

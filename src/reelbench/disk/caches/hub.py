@@ -2,7 +2,7 @@
 
 Layout: ``<type>s--<owner>--<name>/{refs,snapshots,blobs,trees,.no_exist}``. A file of a snapshot is a link to a blob, revisions share
 blobs, and a blob of a large file is named by its sha256. ``.locks/<repository>/<blob>.lock`` is held while it comes down to
-``….incomplete``.
+``….incomplete``. A blob may itself be a link to a payload that all repositories share (`hub_shared`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from reelbench.disk import hub_store
 from reelbench.disk.caches.base import Place, Surroundings, in_use, item, unknown
+from reelbench.disk.caches.hub_shared import SharedStore
 from reelbench.disk.records import Item, Part
 from reelbench.disk.walk import Walk
 
@@ -35,18 +37,21 @@ def home(around: Surroundings) -> Path:
 
 
 def read(walk: Walk, around: Surroundings) -> Iterator[Item]:
-    locks, rest = {}, []
+    locks, rest, shared = {}, [], SharedStore(walk, around)
     for entry in walk.entries():
         if entry.name == _LOCKS:
             locks = _locks(walk, around)
         elif entry.name in _OWN_FILES:
             walk.keep(entry.name, entry)
+        elif entry.name == hub_store.STORE and shared.is_one(entry):
+            yield from shared.read()
         elif _REPOSITORY.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
             rest.append(entry.name)
         else:
             yield from unknown(walk, [entry])
     for folder in rest:
-        yield from _Repository(walk, around, folder, locks.get(folder, frozenset())).items()
+        yield from _Repository(walk, around, folder, locks.get(folder, frozenset()), shared).items()
+    yield from shared.items()
 
 
 def _locks(walk: Walk, around: Surroundings) -> dict[str, frozenset[str]]:
@@ -63,10 +68,14 @@ def _locks(walk: Walk, around: Surroundings) -> dict[str, frozenset[str]]:
 
 
 class _Repository:
-    """One repository of the cache. ``downloading`` are the blobs whose lock is held."""
+    """One repository of the cache. ``downloading`` are the blobs whose lock is held; ``shared`` has the payloads that
+    several repositories may link to."""
 
-    def __init__(self, walk: Walk, around: Surroundings, folder: str, downloading: frozenset[str]) -> None:
+    def __init__(
+        self, walk: Walk, around: Surroundings, folder: str, downloading: frozenset[str], shared: SharedStore
+    ) -> None:
         self.walk, self.around, self.folder, self.downloading = walk, around, folder, downloading
+        self.shared = shared
         match = _REPOSITORY.fullmatch(folder)
         assert match is not None
         plain = match[2].replace("--", "/")
@@ -106,7 +115,7 @@ class _Repository:
         refs = {ref: part for ref, (part, points_to) in self.refs.items() if points_to == commit}
         files = [self.blobs[name] for name in sorted(own)]
         parts = [*refs.values(), *self.about.get(commit, ()), snapshot, *(part for part, _ in files)]
-        yield item(
+        revision = item(
             self.walk,
             f"{self.folder}@{commit}",
             parts,
@@ -118,6 +127,7 @@ class _Repository:
             busy=in_use(self.around.locked, parts) or (_DOWNLOADING if self.downloading else ""),
             note=f"{astray} of its links lead to no blob of this repository" if astray else "",
         )
+        yield from self.shared.complete(revision, self.name, (part for part, _ in files))
 
     def _left_over(self, commits: Collection[str]) -> Iterator[Item]:
         """What no snapshot leads to."""
@@ -132,7 +142,8 @@ class _Repository:
                     self.walk, part.path, [part], "orphan", "refetchable", title=f"{self.name}@{commit[:7]}", note=note
                 )
         for name in sorted(self.blobs.keys() - self.named):
-            yield self._unnamed(name, *self.blobs[name])
+            part = self.blobs[name][0]
+            yield from self.shared.complete(self._unnamed(name, *self.blobs[name]), self.name, [part])
 
     def _names(self, commit: str, refs: Collection[str], blobs: set[str]) -> tuple[str, ...]:
         name = f"hf:{self.name}"
