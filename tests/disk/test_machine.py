@@ -127,10 +127,11 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def hub_prune(self) -> None:
-        """huggingface_hub deletes the payloads that no manifest lists a link to. No revision here is without a ref."""
+        """huggingface_hub drops links that are not there from every manifest, and deletes the payloads of those that
+        have none left. It leaves the revisions, since none here is without a ref."""
         from huggingface_hub.utils import _shared_blobs
 
-        for path in _shared_blobs.unreferenced_shared_blobs(self.world.disk.hub):
+        for path in _shared_blobs.shared_store_blob_paths(self.world.disk.hub):
             _shared_blobs.sweep_shared_blob(path, cache_dir=self.world.disk.hub)
 
     @rule(item=st.sampled_from(sorted(SHARING)))

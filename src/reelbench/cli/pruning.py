@@ -125,7 +125,7 @@ def undo(plan: str | None, command: str, as_json: bool) -> None:
         for item in done.items:
             click.echo(f"back  {item}")
         for item, lacks in done.missing:
-            click.echo(f"incomplete {item}  {lacks}", err=True)
+            click.echo(f"incomplete {shown(item)}  {shown(lacks)}", err=True)
         for item, why in done.left:
             click.echo(f"stays {item}  {why}" if item else why, err=True)
         click.echo(f"{human(done.bytes)} brought back" if done.items else "nothing was brought back")

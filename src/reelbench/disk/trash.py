@@ -115,7 +115,17 @@ class Entry:
         record = self.known()
         if record.state == "purging":
             raise Refused("it is being deleted for good")
-        self._require_whole()
+        if gone := self._gone():
+            if not self._holds():
+                self._forget()
+                return ["nothing of it is in the trash any more"]
+            self._say("gone")
+            if gone[0] in record.needs:
+                raise Refused(f"it shares {gone[0]} with others, and that is gone: undo that first, or fetch it again")
+            raise Refused(f"{gone[0]} is gone, which it needs: fetch it again")
+        if self.trash.root.cache == "hub":
+            with self.trash.bin.enter(self.path) as entry:
+                hub_store.list_again(record, entry, self.trash.top, self._payloads(entry))
         self._say("returning")
         left: list[str] = []
         with self.trash.bin.enter(self.path) as entry:
@@ -131,11 +141,10 @@ class Entry:
                         entry.move(str(index), home, name)
                     else:
                         left.append(f"{stored.path}: there is one again")
-            empty = not [name for name in entry.names() if name.isdigit()]
-        if empty:
-            self._forget()
-        else:
+        if self._holds():
             self._say("gone")
+        else:
+            self._forget()
         return left
 
     def purge(self) -> None:
@@ -146,31 +155,30 @@ class Entry:
             entry.empty(keep=(journal.RECORD,))
         self._forget()
 
-    def _require_whole(self) -> None:
-        """Refused where something is gone without which it would come back broken; nothing was moved then.
+    def _gone(self) -> list[str]:
+        """Its parts, and the parts that it needs, that are neither in the trash nor at their places.
 
-        Payloads of the hub's shared store are asked for by the links that lead to them: the place of such a link may
-        have a file of its own by now.
+        Payloads of the hub's shared store count only if a link still leads to them: the place of such a link may have
+        a file of its own by now.
         """
         record, is_hub = self.known(), self.trash.root.cache == "hub"
         with self.trash.bin.enter(self.path) as entry:
             here = {part.path for index, part in enumerate(record.parts) if entry.look(str(index)) is not None}
-            links = hub_store.targets(record, entry, self.trash.top) if is_hub else {}
-            payloads = {link: hub_store.payload_of(to, self.trash.root.path) for link, to in links.items()}
-            payloads = {link: payload for link, payload in payloads.items() if payload}
-            had = [*(part.path for part in record.parts), *record.needs]  # a payload that was missing before is not
-            required = [path for path in had if not (is_hub and hub_store.is_inside(path)) or path in payloads.values()]
-            gone = [path for path in required if path not in here and not self._is_there(path)]
-            if not gone:
-                hub_store.list_again(record, entry, self.trash.top, payloads)
-                return
-        if not here:
-            self._forget()
-            raise Refused(f"nothing of it is in the trash any more, and {gone[0]} is gone")
-        self._say("gone")
-        if gone[0] in record.needs:
-            raise Refused(f"it shares {gone[0]} with others, and that is gone: undo that first, or fetch it again")
-        raise Refused(f"{gone[0]} is gone, which it needs: fetch it again")
+            led_to = set(self._payloads(entry).values()) if is_hub else set[str]()
+        had = dict.fromkeys([*(part.path for part in record.parts), *record.needs])
+        required = (path for path in had if not (is_hub and hub_store.is_inside(path)) or path in led_to)
+        return [path for path in required if path not in here and not self._is_there(path)]
+
+    def _payloads(self, entry: Folder) -> dict[str, str]:
+        """The payload of the shared store that each of its links leads to, by the link's path."""
+        links = hub_store.targets(self.known(), entry, self.trash.top)
+        found = {link: hub_store.payload_of(target, self.trash.root.path) for link, target in links.items()}
+        return {link: payload for link, payload in found.items() if payload}
+
+    def _holds(self) -> bool:
+        """Whether any part of it is in the trash."""
+        with self.trash.bin.enter(self.path) as entry:
+            return any(name.isdigit() for name in entry.names())
 
     def _say(self, state: State) -> None:
         record = self.known().now(state)

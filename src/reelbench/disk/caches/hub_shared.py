@@ -37,7 +37,8 @@ class SharedStore:
         if not entry.is_dir(follow_symlinks=False):
             return False
         try:
-            marker = os.open(self.walk.path(f"{hub_store.STORE}/{hub_store.MARKER}"), os.O_RDONLY | os.O_NOFOLLOW)
+            path = self.walk.path(f"{hub_store.STORE}/{hub_store.MARKER}")
+            marker = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             return False
         with os.fdopen(marker, "rb") as stream:
