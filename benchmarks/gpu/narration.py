@@ -1,40 +1,40 @@
-"""Measures the arms of qwen2_vl_temporal with random weights, by the product's engine, interleaved in shuffled rounds.
+"""Speed and tokens of the arms of qwen2_vl_temporal with random weights, by the product's own engine.
 
-Networks stay loaded as many at once as the device's memory holds; where it does not hold all, arms go in blocks that each have the
-baseline in them, so a ratio is always within one block. Nothing is looked up: frames are noise of the configured size.
+The baseline stays loaded and is measured before and after each arm, so an arm's ratio compares passes that lie seconds apart,
+only two networks are in memory at a time, and each arm is complete when its turn is over. Frames are noise of the configured
+size: nothing is downloaded.
 """
 
 from __future__ import annotations
 
 import gc
-import random
+import hashlib
 import sys
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 import numpy as np
 import torch
-from arms import EQUAL, Arm
-from roofline import middle, share, timed_s, work
+from arms import Arm
+from roofline import ceilings, middle, share, timed_s, work
 
 from reelbench.engines.transformers_vlm import TransformersVLM
 from reelbench.engines.transformers_vlm_types import Answer, Decoding, Encoded, Prompt
-from reelbench.errors import ReelBenchError
+from reelbench.errors import UnavailableError
 
 GIB = 2**30
-FAILS = (ReelBenchError, RuntimeError, ValueError, ImportError)
-"""What a technique that this machine cannot run raises: it is refused with the reason, and the others go on."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Plan:
+    """How much is measured: ``windows`` segments a pass, ``tokens`` written for each, ``rounds`` passes an arm."""
+
     size: str
     device: str
     windows: int
     tokens: int
     rounds: int
-    ceilings: dict[str, float]
 
     @property
     def gpu(self) -> bool:
@@ -42,7 +42,7 @@ class Plan:
 
 
 @dataclass
-class Live:
+class Loaded:
     """An arm whose network is loaded, and its samples in seconds for all windows together."""
 
     arm: Arm
@@ -55,6 +55,11 @@ class Live:
     answers: list[Answer] = field(default_factory=list)
     inputs: Any = None
 
+    @property
+    def total_s(self) -> list[float]:
+        """Seconds of each pass: preprocessing and all tokens."""
+        return [a + b for a, b in zip(self.encode_s, self.whole_s, strict=True)]
+
     def encode(self, videos: list[np.ndarray]) -> list[Encoded]:
         settings, step = self.arm.settings, self.arm.batch
         rate = settings["windows"]["frames"] / settings["windows"]["seconds"]
@@ -65,154 +70,165 @@ class Live:
         with self.arm.kernels():
             return [answer for part in parts for answer in self.engine.generate(part, Decoding(tokens))]
 
-    def once(self, plan: Plan, videos: list[np.ndarray], keep: bool) -> None:
+    def measure_pass(self, plan: Plan, videos: list[np.ndarray], keep: bool) -> None:
+        """One pass over all windows: preprocessing, one token each, all tokens each."""
         parts: list[Encoded] = []
         before = _allocated(plan)
         if plan.gpu:
             torch.cuda.reset_peak_memory_stats()
         encode_s = timed_s(lambda: parts.extend(self.encode(videos)), plan.device)
         first_s = timed_s(lambda: self.generate(parts, 1), plan.device)
-        whole_s = timed_s(lambda: self._remember(parts, plan.tokens), plan.device)
+        whole_s = timed_s(lambda: self._write(parts, plan.tokens), plan.device)
         if keep:
             self.encode_s.append(encode_s)
             self.first_s.append(first_s)
             self.whole_s.append(whole_s)
             if plan.gpu:
-                self.peak_bytes = max(self.peak_bytes, torch.cuda.max_memory_allocated() - before + self.own_bytes)
+                peak = torch.cuda.max_memory_allocated() - before + self.own_bytes
+                self.peak_bytes = max(self.peak_bytes, peak)
         self.inputs = parts[0].inputs
 
-    def _remember(self, parts: list[Encoded], tokens: int) -> None:
+    def _write(self, parts: list[Encoded], tokens: int) -> None:
         self.answers = self.generate(parts, tokens)
 
 
-def measure(chosen: list[Arm], plan: Plan) -> dict[str, Any]:
-    """Figures of each arm, or the reason why it was refused."""
-    videos = {tuple(arm.settings["size"]): _videos(arm, plan.windows) for arm in chosen}
-    found: dict[str, Any] = {}
-    runnable = []
-    for arm in chosen:
-        state = arm.available()
-        if state.ok:
-            runnable.append(arm)
-        else:
-            found[arm.name] = {"refused": f"{state.reason} ({state.mend})"}
-    if not runnable or runnable[0].name != "baseline":
-        return found
-    rest, block = runnable[1:], 0
-    while rest or not block:
-        block += 1
-        rest = _block(runnable[0], rest, plan, videos, found, block)
-    return found | {"equal_in_fp32": _equal(runnable, plan, videos)}
+class Narration:
+    """The arms of one size of the network. Holds the loaded baseline between arms; ``close`` frees it."""
 
+    def __init__(self, plan: Plan, baseline: Arm) -> None:
+        self._plan, self._arm = plan, baseline
+        self._ceilings = ceilings(plan.device)
+        self._baseline: Loaded | None = None
+        self._expected: list[tuple[int, ...]] = []
 
-def _block(
-    baseline: Arm, rest: list[Arm], plan: Plan, videos: dict[Any, list[np.ndarray]], found: dict[str, Any], block: int
-) -> list[Arm]:
-    """Measure the baseline and as many arms as fit; what remains."""
-    lives: list[Live] = []
-    waiting = [baseline, *rest]
-    while waiting and (len(lives) < 2 or _room(plan) > 2 * lives[0].own_bytes + lives[0].peak_bytes):
-        arm = waiting.pop(0)
-        try:
-            lives.append(_warm(arm, plan, videos[tuple(arm.settings["size"])]))
-        except FAILS as error:
-            found[arm.name] = {"refused": " ".join(str(error).split())[:300]}
-            if not lives:
-                return []
-        gc.collect()
-    shuffle = random.Random(block)
-    for round_ in range(plan.rounds):
-        for live in shuffle.sample(lives, len(lives)):
-            live.once(plan, videos[tuple(live.arm.settings["size"])], keep=True)
-        print(f"{plan.size}: block {block}, round {round_ + 1} of {plan.rounds}", file=sys.stderr)
-    first = lives[0]
-    for live in lives:
-        name = live.arm.name
-        if name == "baseline" and "baseline" in found:
-            continue
-        found[name] = _figures(live, first, plan) | {"block": block}
-    for live in lives:
-        live.engine.close()
-    lives.clear()
-    gc.collect()
-    if plan.gpu:
-        torch.cuda.empty_cache()
-    return waiting
-
-
-def _warm(arm: Arm, plan: Plan, videos: list[np.ndarray]) -> Live:
-    before = _allocated(plan)
-    live = Live(arm, arm.engine())
-    live.engine.build(plan.size)
-    for _ in range(2):  # the second time nothing is compiled any more
-        live.once(plan, videos, keep=False)
-    gc.collect()
-    live.own_bytes = _allocated(plan) - before
-    print(f"{plan.size}: {arm.name} loaded", file=sys.stderr)
-    return live
-
-
-def _figures(live: Live, first: Live, plan: Plan) -> dict[str, Any]:
-    arm, count = live.arm, plan.windows
-    steps = -(-count // arm.batch) * max(plan.tokens - 1, 1)
-    # The median, not each round: where noise is larger than what is left for decoding there is no figure, and none is made up.
-    step_s = median(whole - one for one, whole in zip(live.first_s, live.whole_s, strict=True)) / steps
-    total = [a + b for a, b in zip(live.encode_s, live.whole_s, strict=True)]
-    base = [a + b for a, b in zip(first.encode_s, first.whole_s, strict=True)]
-    cost = work(live.engine._network, live.inputs, arm.batch, plan.tokens)
-    kind = live.arm.form.precision if live.arm.form.precision in ("fp32", "fp16") else "bf16"
-    prefill_s = median(live.first_s) / count
-    live.generate(live.encode(_videos(arm, 1)), 4)  # a short one, to be profiled
-    with arm.kernels():
-        evidence = live.engine.evidence()
-    return {
-        "overrides": {key: arm.settings[key] for key in ("engine", "size", "batch")},
-        "ms_segment": middle([1e3 * value / count for value in total]),
-        "times_faster": middle([a / b for a, b in zip(base, total, strict=True)]),
-        "encode_ms_segment": middle([1e3 * value / count for value in live.encode_s]),
-        "prefill_ms_segment": middle([1e3 * value / count for value in live.first_s]),
-        "tokens_s": min(arm.batch, count) / step_s if step_s > 0 else None,
-        "peak_gib": live.peak_bytes / GIB if plan.gpu else None,
-        "roofline": share(cost, plan.ceilings, kind, prefill_s, step_s),
-        "same_tokens": _common(live.answers, first.answers),
-        "precision": evidence.precision,
-        "batch": evidence.batch,
-        "contradiction": evidence.contradiction,
-        "evidence": evidence.details,
-        "samples_s": {"encode": live.encode_s, "one_token": live.first_s, "all_tokens": live.whole_s},
-    }
-
-
-def _equal(runnable: list[Arm], plan: Plan, videos: dict[Any, list[np.ndarray]]) -> dict[str, str]:
-    """Whether each arm of `EQUAL` writes the baseline's tokens in FP32: 'equal', 'NOT equal …', or why it was not tried."""
-    if plan.gpu:
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    expected: list[tuple[int, ...]] = []
-    said: dict[str, str] = {}
-    for arm in runnable:
-        if arm.name != "baseline" and arm.name not in EQUAL:
-            continue
-        try:
-            live = Live(arm, arm.engine("fp32"))
-            live.engine.build(plan.size)
-            ids = [one.ids for one in live.generate(live.encode(videos[tuple(arm.settings["size"])]), plan.tokens)]
-            live.engine.close()
-        except FAILS as error:
-            said[arm.name] = f"not tried: {' '.join(str(error).split())[:200]}"
-            continue
-        del live
-        gc.collect()
-        if plan.gpu:
-            torch.cuda.empty_cache()
+    def speed(self, arm: Arm) -> dict[str, Any]:
+        """The figures of one arm. Raises UnavailableError where it cannot run here, and whatever running it raises."""
+        _refuse_unavailable(arm)
         if arm.name == "baseline":
-            expected = ids
-        else:
-            said[arm.name] = "equal" if ids == expected else f"NOT equal: {_share(ids, expected):.0%} of the tokens"
-    return said
+            found = self._ready()
+            for _ in range(self._plan.rounds):
+                found.measure_pass(self._plan, self._videos(arm), keep=True)
+            return self._figures(found, found.total_s, found.total_s)
+        base = self._ready()
+        found = self._warm(arm)
+        try:
+            base.measure_pass(self._plan, self._videos(self._arm), keep=True)
+            for _ in range(self._plan.rounds):
+                found.measure_pass(self._plan, self._videos(arm), keep=True)
+            base.measure_pass(self._plan, self._videos(self._arm), keep=True)
+            return self._figures(found, base.total_s[-2:], found.total_s)
+        finally:
+            found.engine.close()
+
+    def tokens(self, arm: Arm) -> dict[str, Any]:
+        """Whether the arm writes the baseline's tokens in FP32: ``equal``, the ``share`` before the first that differs, and a
+        digest of what it wrote (``tokens``), to be compared with that of another environment."""
+        _refuse_unavailable(arm)
+        self.close()
+        rounded = torch.backends.cudnn.allow_tf32
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+        try:
+            self._expected = self._expected or self._written(self._arm)
+            found = self._written(arm)
+        finally:
+            torch.backends.cudnn.allow_tf32 = rounded
+        digest = hashlib.sha256(repr(found).encode()).hexdigest()[:12]
+        return {"equal": found == self._expected, "share": _share(found, self._expected), "tokens": digest}
+
+    def close(self) -> None:
+        """Free the baseline."""
+        if self._baseline is not None:
+            self._baseline.engine.close()
+            self._baseline = None
+        free(self._plan.device)
+
+    def _ready(self) -> Loaded:
+        if self._baseline is None:
+            self._baseline = self._warm(self._arm)
+        return self._baseline
+
+    def _warm(self, arm: Arm) -> Loaded:
+        before = _allocated(self._plan)
+        found = Loaded(arm, arm.engine())
+        found.engine.build(self._plan.size)
+        for _ in range(2):  # After the second pass nothing is compiled or allocated any more.
+            found.measure_pass(self._plan, self._videos(arm), keep=False)
+        gc.collect()
+        found.own_bytes = _allocated(self._plan) - before
+        print(f"{self._plan.size}: {arm.name} loaded", file=sys.stderr)
+        return found
+
+    def _videos(self, arm: Arm, count: int = 0) -> list[np.ndarray]:
+        return videos(arm, count or self._plan.windows, self._plan.size == "tiny")
+
+    def _written(self, arm: Arm) -> list[tuple[int, ...]]:
+        found = Loaded(arm, arm.engine("fp32"))
+        found.engine.build(self._plan.size)
+        ids = [one.ids for one in found.generate(found.encode(self._videos(arm)), self._plan.tokens)]
+        found.engine.close()
+        free(self._plan.device)
+        return ids
+
+    def _figures(self, found: Loaded, around: list[float], total: list[float]) -> dict[str, Any]:
+        """The row of ``found``; ``around``: passes of the baseline before and after it, in seconds."""
+        plan, arm = self._plan, found.arm
+        steps = -(-plan.windows // arm.batch) * max(plan.tokens - 1, 1)
+        # The median, not each pass: where noise exceeds what is left for decoding, there is no figure.
+        step_s = median(b - a for a, b in zip(found.first_s, found.whole_s, strict=True)) / steps
+        cost = work(found.engine._network, found.inputs, arm.batch, plan.tokens)
+        kind = arm.form.precision if arm.form.precision in ("fp32", "fp16") else "bf16"
+        prefill_s = median(found.first_s) / plan.windows
+        answers = found.answers
+        found.generate(found.encode(self._videos(arm, 1)), 4)  # A short answer, which the profiler repeats.
+        with arm.kernels():
+            evidence = found.engine.evidence()
+        expected = self._baseline.answers if self._baseline else answers
+        return {
+            "overrides": {key: arm.settings[key] for key in ("engine", "size", "batch")},
+            "ms_segment": middle([1e3 * value / plan.windows for value in total]),
+            "times_faster": middle([fmean(around) / value for value in total]),
+            "encode_ms_segment": middle([1e3 * value / plan.windows for value in found.encode_s]),
+            "prefill_ms_segment": middle([1e3 * value / plan.windows for value in found.first_s]),
+            "tokens_s": min(arm.batch, plan.windows) / step_s if step_s > 0 else None,
+            "peak_gib": found.peak_bytes / GIB if plan.gpu else None,
+            "roofline": share(cost, self._ceilings, kind, prefill_s, step_s),
+            "ceilings": self._ceilings,
+            "same_tokens": _share([a.ids for a in answers], [a.ids for a in expected]),
+            "precision": evidence.precision,
+            "batch": evidence.batch,
+            "contradiction": evidence.contradiction,
+            "evidence": evidence.details,
+            "samples_s": {
+                "encode": found.encode_s,
+                "one_token": found.first_s,
+                "all_tokens": found.whole_s,
+                "baseline_around": around,
+            },
+        }
 
 
-def _common(answers: list[Answer], expected: list[Answer]) -> float:
-    return _share([one.ids for one in answers], [one.ids for one in expected])
+def videos(arm: Arm, count: int, tiny: bool) -> list[np.ndarray]:
+    """``count`` windows of seeded noise in the arm's size, each T×H×W×3 uint8; ``tiny``: four frames, a quarter of the size."""
+    width, height = arm.settings["size"]
+    frames = arm.settings["windows"]["frames"]
+    if tiny:
+        width, height, frames = width // 4, height // 4, min(frames, 4)
+    shape = (count, frames, height, width, 3)
+    return list(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
+
+
+def free(device: str) -> None:
+    """Give back what freed networks held, compiled code included, so that the next arm starts like the first."""
+    torch._dynamo.reset()
+    gc.collect()
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
+
+
+def _refuse_unavailable(arm: Arm) -> None:
+    state = arm.available()
+    if not state.ok:
+        raise UnavailableError(state.reason, state.mend)
 
 
 def _share(ids: list[tuple[int, ...]], expected: list[tuple[int, ...]]) -> float:
@@ -224,16 +240,5 @@ def _share(ids: list[tuple[int, ...]], expected: list[tuple[int, ...]]) -> float
     return same / max(sum(len(other) for other in expected), 1)
 
 
-def _videos(arm: Arm, count: int) -> list[np.ndarray]:
-    width, height = arm.settings["size"]
-    frames = arm.settings["windows"]["frames"]
-    return list(np.random.default_rng(0).integers(0, 256, (count, frames, height, width, 3), dtype=np.uint8))
-
-
 def _allocated(plan: Plan) -> int:
     return int(torch.cuda.memory_allocated()) if plan.gpu else 0
-
-
-def _room(plan: Plan) -> float:
-    """Bytes that may still be taken; on a CPU as many as nobody counts."""
-    return float(torch.cuda.mem_get_info()[0]) if plan.gpu else float("inf")

@@ -1,19 +1,27 @@
-"""The report: gpu-<chip>.json with every sample, gpu-<chip>.md to read. A part measured before stays until it is measured again."""
+"""The report of one machine: <name>.json with every row and sample, <name>.md to read; both are replaced as a whole, atomically.
+
+Needs the standard library only: the process that supervises writes it after every row, without torch.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import platform
 import re
+import tempfile
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
+import tables
 
+SCHEMA = 2
 PACKAGES = (
     "torch",
     "transformers",
+    "accelerate",
     "triton",
     "onnxruntime",
     "numpy",
@@ -22,99 +30,115 @@ PACKAGES = (
     "bitsandbytes",
     "ultralytics",
 )
-HEADS = (
-    "arm", "ms/segment", "times faster", "prefill ms", "tokens/s", "peak GiB", "prefill, share of matrix rate",
-    "decoding, share of bandwidth", "baseline's tokens", "attention that ran",
-)  # fmt: skip
+SAME = ("gpu", "cpu", "cuda", "python", "packages")
+"""What must be equal for rows of two runs to stand in one report."""
+
+
+@dataclass
+class Report:
+    """``settings`` are those that change a figure (windows, tokens, rounds), ``rows`` are by the job's key, in order."""
+
+    environment: dict[str, Any]
+    settings: dict[str, Any]
+    commands: list[str]
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stopped: str = ""
+    """Why rows are missing, '' where none is."""
+    failed: frozenset[str] = frozenset()
+    """Keys of the rows of the continued report that are to be measured again."""
+
+    @property
+    def name(self) -> str:
+        """``gpu-nvidia-h200``, or ``not-a-gpu`` for a rehearsal on a CPU."""
+        gpu = self.environment.get("gpu")
+        if not gpu:
+            return "not-a-gpu"
+        return "gpu-" + re.sub(r"[^a-z0-9]+", "-", gpu.lower()).strip("-")
+
+    def write(self, folder: Path) -> Path:
+        """Replace the report in ``folder``; the path of the page."""
+        folder.mkdir(parents=True, exist_ok=True)
+        data = {
+            "schema_version": SCHEMA,
+            "environment": self.environment,
+            "settings": self.settings,
+            "commands": self.commands,
+            "stopped": self.stopped,
+            "rows": self.rows,
+        }
+        _replace(folder / f"{self.name}.json", json.dumps(data, indent=1) + "\n")
+        page = folder / f"{self.name}.md"
+        _replace(page, tables.page(data))
+        return page
+
+    def continued(self, folder: Path) -> str:
+        """Take over the rows of the report in ``folder`` that need not be measured again; why that cannot be done, else ''.
+
+        Rows that failed, ran out of memory or took too long are measured again; those that are unavailable here are not.
+        """
+        file = folder / f"{self.name}.json"
+        if not file.is_file():
+            return ""
+        try:
+            data = json.loads(file.read_text())
+            before, settings = data["environment"], data["settings"]
+            rows, commands = data["rows"], data["commands"]
+        except (ValueError, KeyError, TypeError) as error:
+            return f"{file} is no report that can be continued ({type(error).__name__}: {error})"
+        other = [key for key in SAME if before.get(key) != self.environment.get(key)]
+        other += [key for key in self.settings if settings.get(key) != self.settings[key]]
+        if other:
+            return f"{file} was measured with another {', '.join(other)}; give another folder with --out"
+        self.rows = {k: r for k, r in rows.items() if r["status"] in ("measured", "unavailable")}
+        self.failed = frozenset(rows) - frozenset(self.rows)
+        self.commands = [*commands, *self.commands]
+        return ""
+
+    def keep_previous(self, folder: Path) -> None:
+        """Rename a report that stands in the way of this one, so that nothing measured is lost."""
+        for suffix in (".json", ".md"):
+            file = folder / f"{self.name}{suffix}"
+            if file.is_file():
+                file.replace(folder / f"{self.name}.previous{suffix}")
 
 
 def environment(device: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"python": platform.python_version(), "system": platform.platform(), "cpu": _cpu()}
-    found["packages"] = {}
+    """What the figures depend on. Imports torch where there is a GPU to ask for its name."""
+    found: dict[str, Any] = {"python": platform.python_version(), "system": platform.platform()}
+    found |= {"cpu": _cpu(), "cores": os.cpu_count(), "packages": {}}
     for name in PACKAGES:
         try:
             found["packages"][name] = version(name)
         except PackageNotFoundError:
             found["packages"][name] = None
     if device.startswith("cuda"):
+        import torch
+
         about = torch.cuda.get_device_properties(device)
-        found |= {"gpu": about.name, "gpu_gib": round(about.total_memory / 2**30, 1), "cuda": torch.version.cuda}
+        found |= {"gpu": about.name, "gpu_gib": round(about.total_memory / 2**30, 1)}
+        found |= {"cuda": torch.version.cuda, "capability": f"{about.major}.{about.minor}"}
     return found
 
 
-def write(folder: Path, device: str, parts: dict[str, Any]) -> Path:
-    """Add ``parts`` to the report of this chip; the Markdown file's path."""
-    gpu = device.startswith("cuda")
-    name = "not-a-gpu"
-    if gpu:
-        name = "gpu-" + re.sub(r"[^a-z0-9]+", "-", torch.cuda.get_device_name(device).lower()).strip("-")
-    folder.mkdir(parents=True, exist_ok=True)
-    data = folder / f"{name}.json"
-    whole = (json.loads(data.read_text()) if data.is_file() else {}) | parts
-    data.write_text(json.dumps(whole, indent=1) + "\n")
-    title = torch.cuda.get_device_name(device) if gpu else "A CPU, not a GPU: only that the script runs"
-    page = data.with_suffix(".md")
-    page.write_text("\n".join([f"# {title}", "", *(line for key in sorted(whole) for line in _part(key, whole[key]))]))
-    return page
+def _replace(file: Path, text: str) -> None:
+    """Write ``text`` beside ``file`` and rename it into place: a reader finds the old report or the new one."""
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as opened:
+            opened.write(text)
+            opened.flush()
+            os.fsync(opened.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
-def _part(key: str, part: dict[str, Any]) -> list[str]:
-    lines = [f"## {key}", "", f"    {part['command']}", "", _told(part["environment"]), ""]
-    if not key.startswith("qwen2_vl_temporal"):
-        return [*lines, *_list(part["found"]), ""]
-    lines += [
-        f"Random weights; {part['windows']} windows, {part['tokens']} tokens each, {part['rounds']} rounds in shuffled order. The "
-        "stand-in tokenizer makes about four times as many prompt tokens as the real one. Medians, smallest and largest in brackets. "
-        "ms/segment is preprocessing and answer; the baseline's tokens: the share before the first that differs. –: could not be told.",
-        "",
-        "Measured here: " + ", ".join(f"{name} {value:.3g}" for name, value in part["ceilings"].items()) + ".",
-        "",
-        "| " + " | ".join(HEADS) + " |",
-        "| --- |" + " ---: |" * (len(HEADS) - 2) + " --- |",
-    ]
-    found = {name: value for name, value in part["found"].items() if name != "equal_in_fp32"}
-    lines += [_row(name, arm) for name, arm in found.items() if "refused" not in arm]
-    lines += ["", *(f"- {name}: refused: {arm['refused']}" for name, arm in found.items() if "refused" in arm)]
-    equal = part["found"].get("equal_in_fp32", {})
-    lines += [
-        "",
-        "Tokens in FP32, against the baseline's: " + "; ".join(f"{n} {said}" for n, said in equal.items()) + ".",
-        "",
-    ]
-    return lines
-
-
-def _row(name: str, arm: dict[str, Any]) -> str:
-    cells = [_spread(arm[key]) for key in ("ms_segment", "times_faster", "prefill_ms_segment")]
-    peak, roof = arm["peak_gib"], arm["roofline"]
-    kernels = ", ".join(arm["evidence"]["attention_kernels"]) or "none"
-    wrong = f" **{arm['contradiction']}**" if arm["contradiction"] else ""
-    cells += ["–" if value is None else f"{value:.3g}" for value in (arm["tokens_s"], peak)]
-    cells += ["–" if value is None else f"{value:.0%}" for value in (roof["prefill"], roof["decode"])]
-    return f"| {name} | " + " | ".join([*cells, f"{arm['same_tokens']:.0%}", kernels + wrong]) + " |"
-
-
-def _spread(value: dict[str, float]) -> str:
-    return f"{value['median']:.3g} ({value['least']:.3g}–{value['most']:.3g})"
-
-
-def _list(found: dict[str, Any]) -> list[str]:
-    return [
-        f"- {name}: " + (f"{_spread(value['ms'])} ms" if isinstance(value, dict) and "ms" in value else _plain(value))
-        for name, value in found.items()
-    ]
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return "refused: " + str(value["refused"])
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _told(found: dict[str, Any]) -> str:
-    chip = f"{found['gpu']} ({found['gpu_gib']} GiB, CUDA {found['cuda']})" if "gpu" in found else found["cpu"]
-    there = ", ".join(f"{name} {number}" for name, number in found["packages"].items() if number)
-    return f"{chip}, {found['system']}, Python {found['python']}, {there}."
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _cpu() -> str:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from reelbench.comparison.claims.check import Checked, Compare, check, exit_code, judge
+from reelbench.comparison.claims.gpu_report import GpuReport
 from reelbench.comparison.claims.ledger import Ledger, SpeedClaim, find_ledger, load_ledger
 from reelbench.comparison.claims.measured import Comparisons, Here, SpeedUp, code_of, together
 from reelbench.comparison.folder import read_comparison
@@ -309,3 +310,59 @@ def test_the_table_says_what_it_rests_on_and_what_cannot_be_checked(tmp_path: Pa
     assert RATIO_ONLY in page and "Fixture CPU" in page and "its own \\| log" in page
     widths = {line.replace("\\|", "").count("|") for line in page.splitlines() if line.startswith("|")}
     assert widths == {7}
+
+
+# Reports of GPUs.
+
+NARRATOR = CLAIM | {"id": "narrator", "analyzer": "qwen2_vl_temporal", "speed_up": 1.8}
+
+
+def gpu_report(tmp_path: Path, seconds: list[float], **more: Any) -> GpuReport:
+    """A report whose baseline takes about 2 s a pass and whose optimized arm takes ``seconds``."""
+
+    def row(whole: list[float], around: list[float]) -> dict[str, Any]:
+        samples = {"encode": [0.0] * len(whole), "all_tokens": whole, "baseline_around": around}
+        return {"status": "measured", "samples_s": samples, "contradiction": ""}
+
+    base = [2.0, 2.02, 1.98]
+    rows = {"baseline": row(base, base), "optimized": row(seconds, [2.01, 1.99]) | more}
+    file = tmp_path / "gpu-made.json"
+    about = {"gpu": "Made GPU", "packages": {"torch": "2", "transformers": "5"}}
+    keyed = {f"qwen2_vl_temporal 2b | {name}": found for name, found in rows.items()}
+    file.write_text(json.dumps({"schema_version": 2, "environment": about, "rows": keyed}))
+    return GpuReport(file)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "verdict"),
+    [([0.5, 0.51, 0.49], "exceeded"), ([1.9, 1.91, 1.89], "not reached"), ([4.0, 4.1, 3.9], "opposite")],
+    ids=["faster", "hardly", "slower"],
+)
+def test_a_gpu_report_is_a_measurement_of_speed_only(tmp_path: Path, seconds: list[float], verdict: str) -> None:
+    report = gpu_report(tmp_path, seconds)
+    known = Comparisons(("demo",), HERE)
+    (row,) = check(ledger(tmp_path, NARRATOR), lambda: known.read(tmp_path), None, [report])
+    assert (row.verdict, row.quality) == (verdict, "not judged")
+    assert row.measured == pytest.approx(2 / seconds[0], rel=0.01)
+    assert row.low is not None and row.high is not None and row.low < row.measured < row.high
+    assert any("on Made GPU, random weights: speed only" in note for note in row.notes)
+
+
+def test_one_pass_on_a_gpu_gives_no_verdict_and_a_wrong_arm_no_figure(tmp_path: Path) -> None:
+    known = Comparisons(("demo",), HERE)
+    stated = ledger(tmp_path, NARRATOR)
+    (once,) = check(stated, lambda: known, None, [gpu_report(tmp_path, [0.5])])
+    assert once.verdict == "cannot be measured here" and "too few for an interval" in once.reason
+    wrong = gpu_report(tmp_path, [0.5, 0.5], contradiction="asked for precision bf16, it was fp32")
+    (row,) = check(stated, lambda: known, None, [wrong])
+    assert row.measured is None and "asked for precision bf16, it was fp32" in row.reason
+
+
+def test_a_rehearsal_and_other_files_are_no_gpu_report(tmp_path: Path) -> None:
+    file = tmp_path / "not-a-gpu.json"
+    file.write_text(json.dumps({"schema_version": 2, "environment": {"cpu": "c"}, "rows": {}}))
+    with pytest.raises(ConfigError, match="a rehearsal on a CPU"):
+        GpuReport(file)
+    file.write_text("[]")
+    with pytest.raises(ConfigError, match="not a GPU report"):
+        GpuReport(file)

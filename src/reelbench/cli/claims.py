@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 @click.option(
     "--measure-config", default="default", show_default=True, help="quick, default or thorough, for --measure."
 )
+@click.option(
+    "--gpu-report",
+    "gpu_reports",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="A JSON report of benchmarks/gpu, for what this machine has no comparison of; may be given several times.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option(
     "--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write the table into this file, too."
@@ -42,6 +49,7 @@ def command(
     runs_dir: Path,
     corpora: tuple[str, ...],
     measure_config: str,
+    gpu_reports: tuple[Path, ...],
     as_json: bool,
     markdown: Path | None,
 ) -> int:
@@ -55,16 +63,18 @@ def command(
     import json
 
     from reelbench.comparison.claims.check import check, exit_code
+    from reelbench.comparison.claims.gpu_report import GpuReport
     from reelbench.comparison.claims.ledger import find_ledger, load_ledger
     from reelbench.comparison.claims.measured import Comparisons, this_machine
     from reelbench.paths import write_text
     from reelbench.report import claims_table
 
     stated = load_ledger(find_ledger(ledger))
+    reports = [GpuReport(file) for file in gpu_reports]
     here = this_machine()
     compare = _comparer(runs_dir, corpora[0], measure_config) if measure else None
     known = Comparisons(corpora, here)
-    rows = check(stated, lambda: known.read(runs_dir), compare)
+    rows = check(stated, lambda: known.read(runs_dir), compare, reports)
     code = exit_code(rows)
     for problem in known.damaged:
         click.echo(problem, err=True)

@@ -22,7 +22,7 @@ from reelbench.engines.transformers_vlm_evidence import (
     linear_types,
 )
 from reelbench.engines.transformers_vlm_load import QUANTIZED, Form, begin, from_configuration, from_folder
-from reelbench.engines.transformers_vlm_prefix import Caches
+from reelbench.engines.transformers_vlm_prefix import Caches, forget_positions
 from reelbench.engines.transformers_vlm_types import Answer, Decoding, Encoded, Prompt, Video
 from reelbench.errors import AnalyzerError, ConfigError
 
@@ -142,7 +142,7 @@ class TransformersVLM:
             "prompt_tokens": 0 if last is None else int(last[0].inputs["input_ids"].shape[1]),
             "prefix_tokens_reused": self._caches.reused,
             "batches_halved_to": self._halved,
-            "compiled_graphs": compiled_graphs() if self._compiled else 0,
+            "compiled_graphs": compiled_graphs() - self._graphs_before if self._compiled else 0,
             "transformers": version("transformers"),
         }
         if self._cuda:
@@ -169,6 +169,7 @@ class TransformersVLM:
         network.generation_config = GenerationConfig(eos_token_id=ends, pad_token_id=processor.tokenizer.pad_token_id)
         self._ends = [ends] if isinstance(ends, int) else list(ends or ())
         self._processor, self._network = processor, network.eval().requires_grad_(False)
+        self._graphs_before = compiled_graphs() if self._compiled else 0
         self._caches = Caches(network, static=self._compiled, shared=self._prefix_cache)
 
     def _ask(self, prompt: Prompt) -> str:
@@ -199,6 +200,7 @@ class TransformersVLM:
         ids = encoded.inputs["input_ids"]
         with torch.no_grad():
             cache = self._caches.take(ids, encoded.prefix, decoding.max_new_tokens)
+            forget_positions(self._network)
             written = self._network.generate(
                 **encoded.inputs,
                 **({} if cache is None else {"past_key_values": cache}),

@@ -6,11 +6,15 @@ import importlib.util
 import shutil
 from importlib.metadata import version
 
+from packaging.version import Version
+
 from reelbench.engines.base import Availability
 from reelbench.engines.nvidia import gpu
 from reelbench.engines.transformers_vlm_load import QUANTIZED, Form
 
 MEND = 'pip install "reelbench[vlm]"'
+OLDEST = "5.10"
+"""Of transformers: the oldest release that benchmarks/gpu/matrix.py was run with."""
 
 
 def available(form: Form, compiled: bool, frames: bool = True) -> Availability:
@@ -21,8 +25,8 @@ def available(form: Form, compiled: bool, frames: bool = True) -> Availability:
     missing = [name for name in wanted if importlib.util.find_spec(name) is None]
     if missing:
         return Availability(False, f"not installed: {', '.join(missing)}", MEND)
-    if int(version("transformers").split(".")[0]) < 5:
-        return Availability(False, f"transformers {version('transformers')} is older than 5", MEND)
+    if Version(version("transformers")) < Version(OLDEST):
+        return Availability(False, f"transformers {version('transformers')} is older than {OLDEST}", MEND)
     cuda = form.device.startswith("cuda")
     flash = form.attention == "flash_attention_2"
     if flash and not cuda:

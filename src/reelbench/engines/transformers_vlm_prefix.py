@@ -13,6 +13,17 @@ KEPT = 4
 """Caches of fixed size that are kept: one for each batch and length."""
 
 
+def forget_positions(network: Any) -> None:
+    """Clear what Qwen2-VL's networks remember of the previous call's positions (``rope_deltas``, one offset a window).
+
+    transformers 5.10 and 5.17 take a call that starts with a filled cache for the continuation of the previous one (5.23 no
+    longer does): its frames then get the positions of text, and a call with another number of windows fails.
+    """
+    for module in network.modules():
+        if getattr(module, "rope_deltas", None) is not None:
+            module.rope_deltas = None
+
+
 class Caches:
     """Gives `generate` its cache. ``static``: of fixed size, at a fixed address, as compiled code wants it; one is kept for each
     (batch, length). ``shared``: it already holds the prefix."""

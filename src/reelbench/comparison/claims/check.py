@@ -17,6 +17,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from reelbench.comparison.claims.gpu_report import GpuReport, OnGpu
 from reelbench.comparison.claims.ledger import DiskClaim, Ledger, SpeedClaim
 from reelbench.comparison.claims.measured import Comparisons, Measured, Missing, SpeedUp, cannot_run, together
 from reelbench.comparison.records import ComparisonRecord
@@ -25,6 +26,7 @@ from reelbench.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_REGRESSION, Analyz
 ClaimVerdict = Literal["confirmed", "exceeded", "not reached", "opposite", "cannot be measured here"]
 Compare = Callable[[str, str, str], ComparisonRecord]
 """Compare the variants a and b of an analyzer now: (analyzer, a, b). The comparison's folder lands where it is looked up."""
+Found = Measured | OnGpu | Missing
 PRUNING = "what was freed lay on another disk; 'reelbench models prune' shows what nothing needs on this one"
 
 
@@ -57,8 +59,15 @@ class Checked(BaseModel):
         return self.quality == "worse"
 
 
-def check(ledger: Ledger, comparisons: Callable[[], Comparisons], compare: Compare | None = None) -> list[Checked]:
+def check(
+    ledger: Ledger,
+    comparisons: Callable[[], Comparisons],
+    compare: Compare | None = None,
+    gpu_reports: Sequence[GpuReport] = (),
+) -> list[Checked]:
     """One row a claim. With ``compare`` everything that can run here is compared first, each pair of variants once.
+
+    What this machine has no comparison of is looked up in ``gpu_reports``, the first that has it.
 
     ``comparisons`` reads what there is; it is called after comparing. What ``compare`` raises for one analyzer (UnavailableError,
     AnalyzerError), or an invalid comparison, becomes that claim's reason: an older measurement does not stand in for a new one that
@@ -71,9 +80,22 @@ def check(ledger: Ledger, comparisons: Callable[[], Comparisons], compare: Compa
         if isinstance(claim, DiskClaim):
             rows.append(_disk(claim))
             continue
-        found = [failed.get((name, claim.a, claim.b)) or known.newest(name, claim.a, claim.b) for name in claim.about]
+        found: list[Found] = []
+        for name in claim.about:
+            here = failed.get((name, claim.a, claim.b)) or known.newest(name, claim.a, claim.b)
+            found.append(_on_gpu(gpu_reports, name, claim, here) if isinstance(here, Missing) else here)
         rows.append(_speed(claim, found))
     return rows
+
+
+def _on_gpu(reports: Sequence[GpuReport], name: str, claim: SpeedClaim, here: Missing) -> OnGpu | Missing:
+    """What a GPU report has of an analyzer; else why this machine has nothing, with the reports' reasons."""
+    answers = [report.find(name, claim.a, claim.b) for report in reports]
+    measured = next((one for one in answers if isinstance(one, OnGpu)), None)
+    if measured is not None:
+        return measured
+    reasons = [here.reason, *(one.reason for one in answers if isinstance(one, Missing))]
+    return Missing(here.kind, "; ".join(reasons))
 
 
 def exit_code(rows: Sequence[Checked]) -> int:
@@ -125,7 +147,7 @@ def _compare_all(ledger: Ledger, compare: Compare) -> dict[tuple[str, str, str],
     return failed
 
 
-def _speed(claim: SpeedClaim, found: Sequence[Measured | Missing]) -> Checked:
+def _speed(claim: SpeedClaim, found: Sequence[Found]) -> Checked:
     row = Checked(
         id=claim.id,
         claimed=f"{claim.before} → {claim.after} s, {claim.speed_up}×",
@@ -134,13 +156,17 @@ def _speed(claim: SpeedClaim, found: Sequence[Measured | Missing]) -> Checked:
         variants=f"{claim.a} → {claim.b}",
         notes=[note for note in (claim.note and f"the claim's note: {claim.note}", claim.contradiction) if note],
     )
-    measured = [one for one in found if isinstance(one, Measured)]
+    measured = [one for one in found if not isinstance(one, Missing)]
     missing = [one for one in found if isinstance(one, Missing)]
     if missing:
         row.reason = _why(missing, claim.about, found)
         return row
     row.notes += [note for one in measured for note in one.notes]
-    speed_up = measured[0].speed_up if len(measured) == 1 else together(measured)
+    compared = [one for one in measured if isinstance(one, Measured)]
+    if len(measured) > 1 and len(compared) < len(measured):
+        row.reason = "a GPU report times segments, not clips: it cannot be added to comparisons of other analyzers"
+        return row
+    speed_up = measured[0].speed_up if len(measured) == 1 else together(compared)
     if speed_up is None:
         row.reason = "the analyzers were compared on different clips: compare them again"
         return row
@@ -149,11 +175,11 @@ def _speed(claim: SpeedClaim, found: Sequence[Measured | Missing]) -> Checked:
     row.low, row.high = (speed_up.low, speed_up.high) if speed_up.bounded else (None, None)
     row.confidence, row.pairs = speed_up.confidence, speed_up.pairs
     row.quality = _worst([one.quality for one in measured])
-    row.comparisons = [(one.record.id, one.record.created) for one in measured]
+    row.comparisons = [(one.record.id, one.record.created) for one in compared]
     return row
 
 
-def _why(missing: Sequence[Missing], names: Sequence[str], found: Sequence[Measured | Missing]) -> str:
+def _why(missing: Sequence[Missing], names: Sequence[str], found: Sequence[Found]) -> str:
     if len(names) == 1:
         return missing[0].reason
     unborn = [one for one in missing if one.kind == "analyzer"]
