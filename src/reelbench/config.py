@@ -16,6 +16,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from reelbench.errors import ConfigError
+from reelbench.masking import remember
 from reelbench.media.types import DecodeOptions, Limits
 from reelbench.models.space import OnLow
 from reelbench.paths import conf_dir
@@ -98,6 +99,11 @@ class Media(_Strict):
 class Tracking(_Strict):
     uri: str
     experiment: str
+
+    @model_validator(mode="after")
+    def _is_remembered(self) -> Self:
+        remember(self.uri)  # records have it without its password
+        return self
 
 
 class RunConfig(_Strict):

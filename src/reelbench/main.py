@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reelbench.console import guarded
 from reelbench.errors import (
     EXIT_INTERRUPTED,
     EXIT_OK,
@@ -57,6 +58,7 @@ class Invocation:
         return max((outcome.exit_code for outcome in self.outcomes), default=EXIT_OK)
 
 
+@guarded()
 def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit code. Every error that is the user's to mend is one line with a hint."""
     invocation = Invocation(list(argv))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reelbench.errors import OutputError
+from reelbench.masking import masked_file
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -61,7 +63,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
-        temporary.chmod(0o644)
+        temporary.chmod(0o666 & ~umask())  # mkstemp makes it for its owner alone
         temporary.replace(target)
         _fsync_folder(target.parent)
     except OSError as error:
@@ -70,10 +72,31 @@ def atomic_path(target: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_text(target: Path, text: str) -> None:
-    """Write a whole text file atomically."""
+def write_text(target: Path, text: str, *, exact: bool = False) -> None:
+    """Write a whole text file atomically, with passwords and tokens masked.
+
+    ``exact`` leaves the text as it is: for data that is read back and must not differ by a character.
+    """
     with atomic_path(target) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text if exact else masked_file(target.name, text), encoding="utf-8")
+
+
+def write_yaml(target: Path, value: object) -> None:
+    """Write a whole YAML file as `write_text` does. No line is broken: a password over two lines would not be found."""
+    import yaml
+
+    write_text(target, yaml.safe_dump(value, sort_keys=False, width=sys.maxsize))
+
+
+def umask() -> int:
+    """The permissions that the user takes away from new files. Reading it changes nothing, also not for other threads."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return int(status.partition("\nUmask:")[2].split()[0], 8)
+    except (OSError, IndexError, ValueError):
+        found = os.umask(0o077)
+        os.umask(found)
+        return found
 
 
 def claim(folder: Path) -> FileLock | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import tarfile
 from collections.abc import Callable
@@ -72,6 +73,34 @@ def test_without_trust_only_what_the_catalog_pins_comes_in(tmp_path: Path, made:
     assert not (tmp_path / "conf2").exists()
     done = bundle.bring(ModelStore(tmp_path / "pinned", store.catalog), file, [], None)
     assert (done.signed, len(done.artifacts)) == (False, 2)
+
+
+def test_without_trust_no_family_is_added_and_a_file_is_never_written_over(
+    tmp_path: Path, made: tuple[Path, str, ModelStore], catalog_of: MakeCatalog
+) -> None:
+    file, public, store = made
+    text = (tmp_path / "conf/weights/net.yaml").read_text()
+
+    def with_family(name: str, content: bytes) -> bytes:
+        if name == bundle.SIGNATURE:
+            return b""
+        if name != bundle.MANIFEST:
+            return content
+        manifest = json.loads(content)
+        manifest["catalog"]["planted"] = text.replace("net/", "planted/")
+        return json.dumps(manifest).encode()
+
+    planted = rewritten(file, with_family)
+    with pytest.raises(InputError, match="does not pin the family planted"):
+        bundle.bring(ModelStore(tmp_path / "other", store.catalog), planted, [public], tmp_path / "conf2")
+    assert not (tmp_path / "other").exists() and not (tmp_path / "conf2").exists()
+
+    mine = tmp_path / "conf3/weights/net.yaml"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(InputError, match="is not what the bundle has"):
+        bundle.bring(ModelStore(tmp_path / "other", EMPTY), file, [public], tmp_path / "conf3")
+    assert mine.read_text() == "mine" and not (tmp_path / "other").exists()
 
 
 def test_a_changed_byte_is_found_wherever_it_is(tmp_path: Path, made: tuple[Path, str, ModelStore]) -> None:

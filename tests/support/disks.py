@@ -49,6 +49,7 @@ class Folder:
     """A workspace."""
 
     path: Path
+    distrust: str = ""
 
     @property
     def conf(self) -> Path:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from reelbench.bench.run_folder import RunFolder
 from reelbench.errors import InputError
-from reelbench.tracking.naming import NAME_LENGTH, PARAM_LENGTH, flatten, hide_passwords, safe_keys
+from reelbench.tracking.naming import NAME_LENGTH, PARAM_LENGTH, flatten, safe_keys
 from reelbench.tracking.payload import read_payload
 from support.runs import make_quality, make_run
 
@@ -35,18 +35,6 @@ def test_the_configuration_becomes_flat_bounded_parameters():
     flat = flatten(tree)
     assert len(flat.pop("long")) == PARAM_LENGTH
     assert flat == {"a.b.c": "2", "a.empty": "{}", "list": '[1, "x"]', "none": "null", "on": "true", "text": "2"}
-
-
-@pytest.mark.parametrize(
-    ("text", "clean"),
-    [
-        ("postgresql+psycopg2://bench:s3cret!@db:5432/x", "postgresql+psycopg2://bench:***@db:5432/x"),
-        ("uri: https://u:p%40x@host/a and http://host:80/b", "uri: https://u:***@host/a and http://host:80/b"),
-        ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
-    ],
-)
-def test_passwords_are_hidden_and_nothing_else(text: str, clean: str):
-    assert hide_passwords(text) == clean
 
 
 def test_figures_of_a_run(tmp_path: Path):

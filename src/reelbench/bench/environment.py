@@ -25,8 +25,9 @@ _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPE
               "OPENCV_FFMPEG_THREADS", "MALLOC_ARENA_MAX", "PYTHONHASHSEED")  # fmt: skip
 
 
-def environment() -> dict[str, Any]:
-    """Everything that is kept beside a run, as JSON."""
+def environment(*, workspace: bool = True) -> dict[str, Any]:
+    """Everything that is kept beside a run, as JSON. Without ``workspace`` the current folder is not looked at: its git settings may
+    start programs, and a command that only reports must not."""
     machine = _machine()
     return {
         "fingerprint": digest(machine)[:16],
@@ -38,17 +39,24 @@ def environment() -> dict[str, Any]:
         "variables": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
         "reelbench": __version__,
         "code": git_state(PACKAGE),
-        "workspace": git_state(Path.cwd()),
+        "workspace": git_state(Path.cwd()) if workspace else {},
     }
+
+
+def fingerprint() -> str:
+    """The ``fingerprint`` of `environment`, without looking at packages or at the current folder."""
+    return digest(_machine())[:16]
 
 
 def git_state(folder: Path) -> dict[str, Any]:
     """Commit, dirty flag and a digest of the uncommitted change of the checkout around ``folder``; empty outside of one."""
-    commit = _run("git", "-C", str(folder), "rev-parse", "HEAD")
+    # A repository's own settings can name programs for git to start: a monitor of its files, or one that shows differences.
+    git = ("git", "-C", str(folder), "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+    commit = _run(*git, "rev-parse", "HEAD")
     if not commit:
         return {}
-    changes = _run("git", "-C", str(folder), "status", "--porcelain") or ""
-    diff = _run("git", "-C", str(folder), "diff", "HEAD") or ""
+    changes = _run(*git, "status", "--porcelain") or ""
+    diff = _run(*git, "diff", "--no-ext-diff", "--no-textconv", "HEAD") or ""
     state: dict[str, Any] = {"commit": commit, "dirty": bool(changes)}
     if changes:
         state["change"] = digest([changes, diff])[:16]

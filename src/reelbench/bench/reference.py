@@ -135,7 +135,7 @@ def _kept(
             if isinstance(got, ClipFailure):
                 failures[clip.name] = got
                 continue
-            write_text(files[clip.name], got.model_dump_json())
+            write_text(files[clip.name], got.model_dump_json(), exact=True)
             found[clip.name] = got
     return found, failures
 

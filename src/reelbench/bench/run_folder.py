@@ -90,7 +90,7 @@ class RunFolder:
             )
 
     def write_result(self, result: AnalyzerResult) -> None:
-        write_text(self.result_path(result.clip), result.model_dump_json(indent=1))
+        write_text(self.result_path(result.clip), result.model_dump_json(indent=1), exact=True)
 
     def result_path(self, clip: str) -> Path:
         return self.path / "results" / f"{safe_name(clip)}.json"

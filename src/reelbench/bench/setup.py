@@ -26,7 +26,7 @@ from reelbench.models.leased import Lease, top_of
 from reelbench.models.space import LowDisk, Need, require
 from reelbench.models.store import ModelStore
 from reelbench.models.usage import Usage
-from reelbench.paths import write_text
+from reelbench.paths import write_text, write_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +168,8 @@ def new_record(
 
 def create_folder(parent: Path, record: RunRecord, config: RunConfig, name: str = "") -> RunFolder:
     """A run folder with its configuration and its environment: ``parent``/<run id>, or ``parent``/``name``."""
-    import yaml
-
     folder = RunFolder.create(parent, record, name)
-    write_text(
-        folder.path / "config.yaml", yaml.safe_dump(readable_values(config.model_dump(mode="json")), sort_keys=False)
-    )
+    write_yaml(folder.path / "config.yaml", readable_values(config.model_dump(mode="json")))
     write_text(folder.path / "environment.json", json.dumps(environment(), indent=1))
     return folder
 

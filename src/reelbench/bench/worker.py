@@ -30,6 +30,7 @@ from time import perf_counter
 from typing import Any
 
 from reelbench import __version__
+from reelbench.console import guarded
 from reelbench.errors import MediaError, ReelBenchError
 from reelbench.media.types import ClipInfo, DecodeOptions, Limits
 
@@ -66,6 +67,7 @@ class Job:
         return cls(message["analyzer"], decode, limits, message["seed"], message["log"])
 
 
+@guarded()  # what it prints is the run's log
 def main() -> None:
     """Answer requests until 'stop' or until the parent is gone."""
     with suppress(OSError):  # where memory ends the kernel takes this process, and no other for it

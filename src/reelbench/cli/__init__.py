@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
 from reelbench import __version__
 from reelbench.cli.discover import add_modules
+from reelbench.console import guarded
 from reelbench.errors import EXIT_INTERRUPTED, EXIT_USAGE, ReelBenchError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Guarded(click.Group):
+    """Whatever its commands print goes through `reelbench.console`."""
+
+    def main(self, *args: Any, **settings: Any) -> Any:
+        with guarded():
+            return super().main(*args, **settings)
+
+
+@click.group(cls=_Guarded, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="reelbench")
 def cli() -> None:
     """Measure video analyzers in several variants, on real clips, with figures that can be trusted."""
@@ -20,6 +30,7 @@ def cli() -> None:
 add_modules(cli, __path__, __name__)
 
 
+@guarded()
 def main(argv: list[str] | None = None) -> None:
     """Run a sub-command; a `ReelBenchError` becomes one line on standard error and its exit code."""
     try:

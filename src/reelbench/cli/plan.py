@@ -206,9 +206,9 @@ def _prepared(composed: Composed) -> Prepared:
 
 
 def _here() -> str:
-    from reelbench.bench.environment import environment
+    from reelbench.bench.environment import fingerprint
 
-    return str(environment()["fingerprint"])
+    return fingerprint()
 
 
 def _print_timings_json(timings: Timings, path: Path, fits: Sequence[Fit] = (), missing: Sequence[str] = ()) -> None:

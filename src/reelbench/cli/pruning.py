@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from reelbench.cli.formats import human, print_json
+from reelbench.cli.formats import human, print_json, say_distrusted
+from reelbench.console import one_line
 from reelbench.errors import ReelBenchError, UsageError
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def policy_of(kinds: frozenset[str], given: dict[str, Any]) -> Policy:
 def prune(command: str, kinds: frozenset[str], given: dict[str, Any], as_json: bool) -> None:
     """Plan, and carry out where that is asked for."""
     from reelbench.disk import plan_file
+    from reelbench.disk.registry import Registry
 
     source, save, yes = given["source"], given["save"], given["yes"]
     limits = ("names", "older_than", "keep_last", "least_recently_used", "budget", "until_free")
@@ -95,6 +97,7 @@ def prune(command: str, kinds: frozenset[str], given: dict[str, Any], as_json: b
     if given["now"] and source is None and not yes:
         raise UsageError("--now says how to delete, not that it should be done", "add --yes or --apply PLAN")
     situation = _situation()
+    say_distrusted(Registry.load(situation.store))
     plan = plan_file.read(source) if source is not None else _plan(situation, policy_of(kinds, given))
     if save is not None:
         plan_file.write(plan, save)
@@ -123,11 +126,11 @@ def undo(plan: str | None, command: str, as_json: bool) -> None:
         )
     else:
         for item in done.items:
-            click.echo(f"back  {item}")
+            click.echo(f"back  {one_line(item)}")
         for item, lacks in done.missing:
-            click.echo(f"incomplete {shown(item)}  {shown(lacks)}", err=True)
+            click.echo(f"incomplete {one_line(item)}  {one_line(lacks)}", err=True)
         for item, why in done.left:
-            click.echo(f"stays {item}  {why}" if item else why, err=True)
+            click.echo(f"stays {one_line(item)}  {why}" if item else why, err=True)
         click.echo(f"{human(done.bytes)} brought back" if done.items else "nothing was brought back")
     if failed := len(done.left) + len(done.missing):
         raise ReelBenchError(
@@ -160,9 +163,9 @@ def trash(empty: bool, older_than: float, plan: str | None, as_json: bool) -> No
         return
     for entry in found:
         if (record := entry.record) is None:
-            click.echo(f"{entry.path}  {entry.problem}", err=True)
+            click.echo(f"{one_line(entry.path)}  {entry.problem}", err=True)
         else:
-            click.echo(f"{record.plan}  {human(record.bytes):>9}  {record.when()}  {shown(record.title)}")
+            click.echo(f"{record.plan}  {human(record.bytes):>9}  {record.when()}  {one_line(record.title)}")
     total = sum(entry.record.bytes for entry in found if entry.record)
     click.echo(f"{human(total)} in the trash")
 
@@ -177,17 +180,8 @@ def audit_log(names: tuple[str, ...], as_json: bool) -> None:
         print_json(lines)
         return
     for line in lines:
-        size, item = human(int(line["bytes"])), shown(str(line["item"]))
+        size, item = human(int(line["bytes"])), one_line(str(line["item"]))
         click.echo(f"{line['when'][:19]}  {line['event']:<7}  {size:>9}  {item}  ({line['why']}; plan {line['plan']})")
-
-
-def shown(text: str) -> str:
-    """A name for the terminal: line breaks and bytes that are no text are made visible."""
-    return (
-        text.encode("utf-8", "backslashreplace").decode().encode("unicode_escape").decode()
-        if not text.isprintable()
-        else text
-    )
 
 
 def _situation() -> Situation:
@@ -216,7 +210,7 @@ def _show_plan(plan: Plan, command: str, save: Path | None, as_json: bool) -> No
         return
     for planned in plan.items[:_SHOWN]:
         click.echo(
-            f"{human(planned.frees):>9}  {shown(planned.item.title)}  ({planned.item.root.cache}: {planned.why})"
+            f"{human(planned.frees):>9}  {one_line(planned.item.title)}  ({planned.item.root.cache}: {planned.why})"
         )
     if len(plan.items) > _SHOWN:
         click.echo(f"           … and {len(plan.items) - _SHOWN} more (--json shows all)")
@@ -249,9 +243,9 @@ def _show_applied(applied: Applied, command: str, as_json: bool) -> None:
     for note in applied.notes:
         click.echo(note, err=True)
     for item in applied.gone:
-        click.echo(f"gone  {shown(item)}")
+        click.echo(f"gone  {one_line(item)}")
     for one in applied.stayed:
-        click.echo(f"stays {shown(one.item)}  {one.why}")
+        click.echo(f"stays {one_line(one.item)}  {one_line(one.why)}")
     click.echo(
         f"{human(applied.bytes)} moved to the trash ({len(applied.gone)} items), {human(applied.purged)} deleted for good"
     )

@@ -83,8 +83,9 @@ def list_command(runs_dir: str, as_json: bool) -> int:
 def _print_rows(rows: list[dict[str, str | None]], damaged: dict[str, str]) -> None:
     import sys
 
-    from rich.console import Console
     from rich.table import Table
+
+    from reelbench.console import console
 
     table = Table(box=None, pad_edge=False)
     table.add_column("run", overflow="fold")
@@ -95,7 +96,7 @@ def _print_rows(rows: list[dict[str, str | None]], damaged: dict[str, str]) -> N
         table.add_row(*shown, (row["mlflow"] or "not sent")[:8])
     if rows:
         # A pipe has no width: no line is broken there.
-        Console(width=None if sys.stdout.isatty() else 240).print(table)
+        console(width=None if sys.stdout.isatty() else 240).print(table)
     else:
         click.echo("no runs yet")
     _print_lines("damaged", damaged)

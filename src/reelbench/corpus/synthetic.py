@@ -157,7 +157,11 @@ def render(job: Job, target: Path) -> None:
     scene = make_scene(job)
     with atomic_path(target) as temporary:
         encode(scene, (scene.frame(number) for number in range(scene.timeline.frames)), temporary)
-    write_text(truth_path(target), scene.truth(TRUTH_EVERY).model_dump_json(exclude_none=True, exclude_defaults=False))
+    write_text(
+        truth_path(target),
+        scene.truth(TRUTH_EVERY).model_dump_json(exclude_none=True, exclude_defaults=False),
+        exact=True,
+    )
 
 
 def encode(scene: Scene, frames: Iterator[Image], path: Path) -> None:

@@ -86,6 +86,10 @@ class Files:
 def of(workspace: Workspace, store_root: Path) -> tuple[Composition, ...]:
     """All compositions of a workspace. UnresolvedRoot, with its name, for one that cannot be resolved."""
     files = Files(workspace)
+    if workspace.distrust:
+        from reelbench.disk.reading import compositions_of
+
+        return compositions_of(workspace, files.own)
     memory = Memory(store_root, files)
     try:
         catalog = catalog_of(workspace)
@@ -155,8 +159,8 @@ def _yaml_files(folder: Path, around: frozenset[str]) -> Iterator[Path]:
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.is_dir():
             yield from _yaml_files(folder / entry.name, around | {real})
-        elif entry.name.endswith(".yaml"):
-            yield folder / entry.name
+        elif entry.name.endswith(".yaml") and (entry.is_file() or not os.path.exists(entry.path)):  # noqa: PTH110
+            yield folder / entry.name  # a link that leads nowhere is an error; a pipe or a device is no configuration
 
 
 def _written(one: Composition) -> list[object]:

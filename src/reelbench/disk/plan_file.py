@@ -38,7 +38,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
 
 def write(plan: Plan, target: Path) -> None:
     """Write it atomically; OutputError where that cannot be done."""
-    paths.write_text(target, json.dumps(as_json(plan), indent=1))
+    paths.write_text(target, json.dumps(as_json(plan), indent=1), exact=True)
 
 
 def read(source: Path) -> Plan:

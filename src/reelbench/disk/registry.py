@@ -1,13 +1,16 @@
 """Whose weights are kept: the workspaces whose configurations count, the names that a user pinned, and the folders of runs.
 
 ``.registry.json`` in the model store's root. The shipped configuration always counts, and so does that of the checkout in which the
-command is given; neither is written down. A registry that cannot be read is an error and never an empty one: whoever forgets a
-workspace deletes its weights.
+command is given; neither is written down. What nobody registered, or what another user owns, is only read as text
+(`Workspace.distrust`): listing what a folder needs must not run what somebody put there.
+
+A registry that cannot be read is an error and never an empty one: whoever forgets a workspace deletes its weights.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -39,6 +42,8 @@ class Workspace(_Strict):
     path: Path
     device: int
     text_only: bool = False
+    distrust: str = Field(default="", exclude=True)
+    """Why nothing of it is composed, imported or believed: it is read as text (`reelbench.disk.reading`). '' where it is trusted."""
 
     @property
     def conf(self) -> Path:
@@ -80,7 +85,14 @@ class Registry:
     def workspaces(self) -> tuple[Workspace, ...]:
         """All whose configurations count, the shipped one first; each once."""
         always = self._always() if self.with_shipped else ()
-        return tuple({one.path: one for one in (*always, *self._file.workspaces)}.values())
+        shipped = {one.path for one in always if not one.distrust}  # its code is what runs here
+        registered = [one if one.path in shipped else _of_owner(one) for one in self._file.workspaces]
+        return tuple({one.path: one for one in (*always, *registered)}.values())
+
+    @property
+    def distrusted(self) -> tuple[str, ...]:
+        """A line for each workspace that is only read as text."""
+        return tuple(f"{one.path} is only read as text: {one.distrust}" for one in self.workspaces if one.distrust)
 
     @property
     def registered(self) -> tuple[Workspace, ...]:
@@ -113,7 +125,7 @@ class Registry:
             raise ConfigError(f"{folder}: {error.strerror}", hint) from error
         if not any((workspace.conf / "analyzer").rglob("*.yaml")):
             raise ConfigError(f"{folder} has no configuration: there is no conf/analyzer/*.yaml", hint)
-        return workspace
+        return _of_owner(workspace)
 
     def add_workspace(self, folder: Path, text_only: bool = False) -> Self:
         """Let the configurations of ``folder`` count from now on; adding it again renews its device. ConfigError where it has none."""
@@ -156,15 +168,19 @@ class Registry:
         shipped = paths.conf_dir()
         # In a wheel the configuration lies in the package; in a checkout, beside its own runs.
         folder = (shipped.parent if shipped.name == "conf" else shipped).resolve()
-        found = dict.fromkeys([folder, *_current_checkout()])
-        return tuple(Workspace(path=path, device=_device(path)) for path in found)
+        found = [Workspace(path=folder, device=_device(folder))]
+        for path in _current_checkout():
+            if path != folder:
+                why = f"it is not registered (reelbench workspace add {path})"
+                found.append(Workspace(path=path, device=_device(path), distrust=why))
+        return tuple(found)
 
     def _change(self, changes: Callable[[_File], dict[str, object]]) -> Self:
         """Apply to what is in the file now, under its lock."""
         with disk_errors(self.root), _locked(self.root):
             now = _read(self.root / FILE)
             changed = now.model_copy(update=changes(now))
-            paths.write_text(self.root / FILE, changed.model_dump_json(indent=1) + "\n")
+            paths.write_text(self.root / FILE, changed.model_dump_json(indent=1) + "\n", exact=True)
         return replace(self, _file=changed)
 
 
@@ -205,6 +221,18 @@ def _device(path: Path) -> int:
         return path.stat().st_dev
     except OSError:
         return 0  # no disk has this number: whoever looks at the workspace finds that it is not there
+
+
+def _of_owner(workspace: Workspace) -> Workspace:
+    """The same, not trusted where another user than the current one or root owns it: who owns a folder can change it at any time."""
+    for path in (workspace.path, workspace.conf, workspace.conf / "analyzer"):
+        try:
+            owner = path.stat().st_uid
+        except OSError:
+            continue  # whoever reads it says what is wrong with it
+        if owner not in (os.geteuid(), 0):
+            return workspace.model_copy(update={"distrust": f"{path} belongs to another user (number {owner})"})
+    return workspace
 
 
 def _current_checkout() -> list[Path]:

@@ -82,7 +82,7 @@ class Memory:
             return
         try:
             self._whole[str(self._files.workspace.path)] = self._new
-            paths.write_text(self._root / FILE, json.dumps(self._whole))
+            paths.write_text(self._root / FILE, json.dumps(self._whole), exact=True)
         except OutputError:
             return  # what is not remembered is composed again
 

@@ -77,7 +77,7 @@ def add(address: Address, entry: Entry, conf: Path, store: Path, catalog: Catalo
     text = _text(file, family, head, found)
     new = _checked(family, text, catalog)
     ids = {f"{family}/{one.name}" for one in found.files}
-    paths.write_text(file, text)
+    paths.write_text(file, text, exact=True)
     artifacts = tuple(artifact for artifact in new.artifacts if artifact.id in ids)
     return Added(file, family, artifacts, found.left_out, found.gated)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from reelbench.errors import ConfigError
+from reelbench.masking import masked
 
 FORMS = "hf://org/name[@revision][/file], https://host/path or file:///path"
 
@@ -70,7 +71,7 @@ def parse(text: str) -> Address:
     except ValueError as error:
         raise ConfigError(f"'{text}' is no address: {error}", f"write {FORMS}") from error
     if parts.scheme in ("http", "https") and host and " " not in text:
-        if parts.username or parts.password:
+        if parts.username or parts.password or masked(text) != text:
             raise ConfigError("an address with a password in it would be written into the catalog", "use a .netrc file")
         return WebAddress(text)
     if parts.scheme == "file" and host in (None, "", "localhost") and parts.path.startswith("/"):

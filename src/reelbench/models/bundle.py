@@ -3,7 +3,8 @@ manifest's signature (Ed25519).
 
 The signature proves that whoever holds the private key wrote this manifest, and the manifest's sha256 tie each file to it. It proves
 nothing about what the files do, nor that the key is whose you think it is: compare the public key by another way. Without a trusted key
-the hashes only show that the bundle is whole; a file is then taken only where the catalog of this machine already pins its sha256.
+the hashes only show that the bundle is whole; a file is then taken only where the catalog of this machine already pins its sha256, and
+a bundle that brings a family which that catalog does not have is refused whole.
 """
 
 from __future__ import annotations
@@ -108,8 +109,10 @@ def bring(
     """
     with _opened(bundle) as archive:
         manifest, signed = _manifest(archive, bundle, trusted)
-        catalog, new = _catalog(store.catalog, manifest, bundle)
         _require_trust(store.catalog, manifest, bundle, signed)
+        catalog, new = _catalog(store.catalog, manifest, bundle)
+        if conf is not None:
+            _refuse_other_text(manifest, new, conf)
         if new and conf is None:
             raise ConfigError(
                 f"the catalog here has no {', '.join(new)}", "say --conf DIR, where its file shall be written"
@@ -157,7 +160,7 @@ def _manifest(archive: tarfile.TarFile, bundle: Path, trusted: Sequence[str]) ->
         first = error.errors(include_url=False)[0]
         raise InputError(f"{bundle}: its manifest is wrong: {first['msg']}", "it may be of another version") from error
     for name in (*manifest.artifacts, *manifest.catalog):
-        if not is_safe(name):
+        if not is_safe(name) or (name in manifest.catalog and "/" in name):
             raise InputError(f"{bundle}: '{name}' is no name of the catalog", "do not use this bundle")
     return manifest, bool(signature) and any(keys.verify(text, signature, key) for key in trusted)
 
@@ -187,12 +190,27 @@ def _catalog(here: Catalog, manifest: Manifest, bundle: Path) -> tuple[Catalog, 
 
 
 def _require_trust(here: Catalog, manifest: Manifest, bundle: Path, signed: bool) -> None:
+    """Without a trusted signature nothing of the manifest counts that the catalog here does not say itself."""
+    if signed:
+        return
     unknown = [name for name in manifest.artifacts if name not in here.artifacts]
-    if unknown and not signed:
+    unknown += [f"the family {family}" for family in manifest.catalog if family not in here.families]
+    if unknown:
         raise InputError(
             f"{bundle} is not signed by a key that you trust, and the catalog here does not pin {unknown[0]}",
             "say --trust KEY with the public key of whoever made it",
         )
+
+
+def _refuse_other_text(manifest: Manifest, new: Sequence[str], conf: Path) -> None:
+    """A file that ``conf`` has already is not written over with another text."""
+    for family in new:
+        file = _family_file(conf, family)
+        if file.exists() and (not file.is_file() or file.read_bytes() != manifest.catalog[family].encode()):
+            raise InputError(
+                f"{file} is there, and is not what the bundle has under this name",
+                "give another --conf, or move that file away",
+            )
 
 
 def _is_there(store: ModelStore, artifact: str) -> bool:
@@ -222,10 +240,14 @@ def _place(
 
 
 def _write_family(conf: Path, family: str, text: str) -> Path:
-    file = conf / "weights" / f"{family}.yaml"
+    file = _family_file(conf, family)
     with atomic_path(file) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return file
+
+
+def _family_file(conf: Path, family: str) -> Path:
+    return conf / "weights" / f"{family}.yaml"
 
 
 def _text(family: str, conf: Sequence[Path]) -> str:

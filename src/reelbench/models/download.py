@@ -89,7 +89,7 @@ def fetch(
     cut off. ``headers`` go with the request; a token among them is not sent to another host that the server redirects to.
     Raises `SourceFailed`; OSError for the disk.
     """
-    host = urlsplit(url).netloc
+    host = _host(url)
     silent.check(host)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
@@ -105,7 +105,7 @@ def reach(url: str) -> None:
     """Raise `SourceFailed` unless somebody answers at this address, whatever the answer is."""
     import requests
 
-    host = urlsplit(url).netloc
+    host = _host(url)
     silent.check(host)
     if silent.lately(host):
         return
@@ -129,7 +129,7 @@ def _attempt(url: str, part: Path, progress: Bytes, room: Room, limit: int | Non
     try:
         answer = requests.get(url, headers=headers, stream=True, timeout=(CONNECT_S, READ_S))
     except requests.RequestException as error:
-        raise _not_reached(urlsplit(url).netloc, error) from error
+        raise _not_reached(_host(url), error) from error
     with answer:
         start = _start(answer, have, known)
         if start is None:
@@ -193,6 +193,11 @@ def _not_reached(host: str, error: Exception) -> SourceFailed:
         return SourceFailed(f"{host}: {type(error).__name__}")
     silent.add(host, reason)
     return SourceFailed(reason)
+
+
+def _host(url: str) -> str:
+    """The server of an address, without a user's name and password."""
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _strong_etag(answer: requests.Response) -> str | None:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from reelbench.errors import ConfigError
+from reelbench.masking import usable
 from reelbench.models.catalog import Artifact
 from reelbench.models.download import SourceFailed
 from reelbench.models.sources import FileSource, HttpsSource, PathSource, Source
@@ -24,7 +25,7 @@ def mirrors(artifact: Artifact) -> list[Source]:
             raise ConfigError(f"REELBENCH_MIRROR_URL: {address} is no http or https address")
     return [
         *(FileSource(file=Path(folder).expanduser()) for folder in folders if folder),
-        *(HttpsSource(https=f"{address.rstrip('/')}/{artifact.id}") for address in addresses),
+        *(HttpsSource(https=f"{usable(address).rstrip('/')}/{artifact.id}") for address in addresses),
     ]
 
 

@@ -18,7 +18,7 @@ from typing import IO, Protocol
 from reelbench.errors import OutputError
 from reelbench.models.catalog import Artifact
 from reelbench.models.download import CHUNK, Bytes, SourceFailed
-from reelbench.paths import describe_os_error
+from reelbench.paths import describe_os_error, umask
 
 RESERVE = 16 << 20
 """Bytes that a download leaves free."""
@@ -90,7 +90,7 @@ def copied(stream: IO[bytes], target: Path, artifact: Artifact, progress: Bytes)
 
 def settle(temporary: Path, target: Path) -> None:
     """Give a whole file its name, so that it lasts through a power cut."""
-    temporary.chmod(0o644)
+    temporary.chmod(0o666 & ~umask())
     _fsync(temporary, os.O_RDONLY)
     temporary.replace(target)
     fsync_folder(target.parent)

@@ -10,6 +10,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
+from reelbench.console import console
 from reelbench.report.wording import duration, plain
 
 if TYPE_CHECKING:
@@ -158,9 +159,7 @@ def _terminal(stream: TextIO) -> Console | None:
     """A console where ``stream`` is a terminal that can redraw a line; None elsewhere."""
     if not stream.isatty():
         return None
-    from rich.console import Console
-
-    found = Console(file=stream, highlight=False)
+    found = console(stream)
     return None if found.is_dumb_terminal else found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from reelbench.bench.records import RunRecord
+from reelbench.console import console as guarded_console
 from reelbench.report.rows import Row, rows_of
 from reelbench.report.wording import NONE, megabytes, number, plain, score
 
@@ -24,10 +25,8 @@ _STYLES = {"finished": "green", "unavailable": "yellow", "interrupted": "yellow"
 
 def console(stream: TextIO | None = None) -> Console:
     """A console that writes to ``stream`` (stdout); where that is no terminal, 100 columns wide and without colour codes."""
-    from rich.console import Console
-
-    found = Console(file=stream, highlight=False)
-    return found if found.is_terminal else Console(file=stream, width=PLAIN_WIDTH, highlight=False, color_system=None)
+    found = guarded_console(stream)
+    return found if found.is_terminal else guarded_console(stream, width=PLAIN_WIDTH, color_system=None)
 
 
 def run_table(items: Sequence[Item], width: int = PLAIN_WIDTH) -> Table:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reelbench.bench.records import QualityRecord
+from reelbench.masking import masked
 
 NONE = "–"
 
@@ -36,8 +37,9 @@ STATUS_WORDS = {
 
 
 def plain(text: str) -> str:
-    """One printable line: control characters, line breaks and broken Unicode become '?' (a file's name is hostile input)."""
-    return "".join(char if char.isprintable() else "?" for char in text)
+    """One printable line without passwords: control characters, line breaks and broken Unicode become '?' (a file's name is
+    hostile input)."""
+    return "".join(char if char.isprintable() else "?" for char in masked(text))
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -88,7 +88,7 @@ class SystemFolder:
     def add(self, span: Span, result: AnalyzerResult | None = None) -> None:
         """Keep a span, and before it the result that it brought. Raises OutputError where the disk is full."""
         if result is not None:
-            write_text(self.result_path((span.clip, span.name)), result.model_dump_json(indent=1))
+            write_text(self.result_path((span.clip, span.name)), result.model_dump_json(indent=1), exact=True)
         line = (span.model_dump_json() + "\n").encode()
         path = self.path / TIMELINE
         try:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reelbench.analyzers.base import Needs
-from reelbench.bench.environment import environment
+from reelbench.bench.environment import environment, fingerprint
 from reelbench.bench.live import Progress
 from reelbench.bench.setup import Clips, open_clips
 from reelbench.bench.worker import Job
@@ -18,7 +18,7 @@ from reelbench.config import RunConfig, digest, instantiate
 from reelbench.encoding import readable_values
 from reelbench.errors import ConfigError, OutputError, WeightsError
 from reelbench.models.store import ModelStore
-from reelbench.paths import write_text
+from reelbench.paths import write_text, write_yaml
 from reelbench.system.arrivals import Arrivals
 from reelbench.system.config import Composed, PlanConfig
 from reelbench.system.folder import SystemFolder, find_interrupted, new_id
@@ -108,7 +108,7 @@ def _part(name: str, config: RunConfig, store: ModelStore, progress: Progress) -
 def machine_of(plan: PlanConfig) -> Machine:
     """The cores that this process may use, or as many of them as the plan wants."""
     cores = tuple(sorted(os.sched_getaffinity(0)))
-    return Machine(cores[: plan.cores or len(cores)], int(plan.memory_mb * 1e6), str(environment()["fingerprint"]))
+    return Machine(cores[: plan.cores or len(cores)], int(plan.memory_mb * 1e6), fingerprint())
 
 
 def timings_of(composed: Composed) -> Timings:
@@ -178,14 +178,13 @@ def _record(part: Part, ready: Prepared) -> AnalyzerRecord:
 
 
 def _write_beside(folder: SystemFolder, composed: Composed) -> None:
-    import yaml
 
     whole = {
         "system": composed.system.model_dump(mode="json"),
         "plan": composed.plan.model_dump(mode="json"),
         "analyzers": {name: config.model_dump(mode="json") for name, config in composed.analyzers.items()},
     }
-    write_text(folder.path / "config.yaml", yaml.safe_dump(readable_values(whole), sort_keys=False))
+    write_yaml(folder.path / "config.yaml", readable_values(whole))
     write_text(folder.path / "environment.json", json.dumps(environment(), indent=1))
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from reelbench.errors import UnavailableError
-from reelbench.tracking.naming import cut, hide_passwords, safe_key
+from reelbench.masking import MASK, masked, original, usable
+from reelbench.tracking.naming import cut, safe_key
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -45,8 +46,15 @@ class TrackingError(UnavailableError):
 def connect(uri: str) -> MlflowClient:
     """A client of the tracking server or database ``uri``, after a look whether it answers; TrackingError where it does not.
 
-    Settings that the user made through MLflow's environment variables are respected.
+    Settings that the user made through MLflow's environment variables are respected. ``uri`` may be one of a record, where its
+    password is masked: then the real one must be known to this process (`reelbench.masking.original`).
     """
+    uri = usable(original(uri))
+    if MASK in uri:
+        raise TrackingError(
+            f"MLflow at {uri}: records do not keep the password of this address",
+            "give the whole address: --uri=…, tracking.uri=…, or MLFLOW_TRACKING_URI in the environment",
+        )
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     with tracking_errors(uri):
@@ -88,15 +96,15 @@ def experiment_id(client: MlflowClient, uri: str, name: str) -> str:
             found = client.get_experiment_by_name(name)  # somebody else made it just now
     if found is None or found.lifecycle_stage == "deleted":
         raise TrackingError(
-            f"MLflow at {hide_passwords(uri)}: experiment '{name}' was deleted",
+            f"MLflow at {masked(uri)}: experiment '{name}' was deleted",
             "restore it with mlflow experiments restore, or choose another tracking.experiment",
         )
     return str(found.experiment_id)
 
 
 def _typed(uri: str, error: Exception) -> TrackingError:
-    text = cut(hide_passwords(" ".join(str(error).split()) or type(error).__name__), 240)
-    return TrackingError(f"MLflow at {hide_passwords(uri)}: {text}")
+    text = cut(masked(" ".join(str(error).split()) or type(error).__name__), 240)
+    return TrackingError(f"MLflow at {masked(uri)}: {text}")
 
 
 def _look(uri: str) -> None:
@@ -126,18 +134,16 @@ def _look_http(uri: str) -> None:
         return  # it is there; MLflow has certificate settings of its own, and its own words when they fail
     except requests.RequestException as error:
         reason = "no answer in time" if isinstance(error, requests.Timeout) else _innermost(error)
-        raise TrackingError(f"MLflow at {hide_passwords(uri)} cannot be reached: {reason}") from error
+        raise TrackingError(f"MLflow at {masked(uri)} cannot be reached: {reason}") from error
     if answer.status_code in (502, 503, 504):
-        raise TrackingError(
-            f"MLflow at {hide_passwords(uri)} cannot be reached: its proxy answers {answer.status_code}"
-        )
+        raise TrackingError(f"MLflow at {masked(uri)} cannot be reached: its proxy answers {answer.status_code}")
 
 
 def _innermost(error: BaseException) -> str:
     """'Connection refused' instead of three nested representations of it."""
     text = " ".join(str(error).split())
     found = re.search(r"\[Errno -?\d+\] ([^'\")\]]+)", text)
-    return found[1] if found else cut(hide_passwords(text), 160)
+    return found[1] if found else cut(masked(text), 160)
 
 
 def _open_database(uri: str) -> None:

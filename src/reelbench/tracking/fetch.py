@@ -7,8 +7,8 @@ from pathlib import Path
 
 from reelbench.bench.run_folder import read_record, safe_name
 from reelbench.errors import InputError
+from reelbench.masking import masked
 from reelbench.tracking.client import connect, sqlite_file, tracking_errors
-from reelbench.tracking.naming import hide_passwords
 from reelbench.tracking.payload import RUN_TAG
 
 _MLFLOW_ID = re.compile(r"[0-9a-f]{32}")
@@ -39,7 +39,7 @@ def fetch_run(mlflow_run: str, uri: str, runs_dir: Path) -> Path | None:
             raise
         name = run.data.tags.get(RUN_TAG)
         if not name:
-            raise InputError(f"{mlflow_run} in MLflow at {hide_passwords(uri)} is not a run of ReelBench")
+            raise InputError(f"{mlflow_run} in MLflow at {masked(uri)} is not a run of ReelBench")
         folder = runs_dir / safe_name(name)
         if not (folder / "run.json").is_file():
             folder.mkdir(parents=True, exist_ok=True)

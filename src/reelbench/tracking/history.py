@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 from reelbench.bench.history import History, HistoryPoint
 from reelbench.errors import InputError
+from reelbench.masking import masked
 from reelbench.tracking.client import connect, sqlite_file, tracking_errors
-from reelbench.tracking.naming import hide_passwords
 from reelbench.tracking.payload import COMPARISON_OF_TAG, RUN_TAG
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def read_history(uri: str, analyzer: str | None = None) -> History:
     Raises InputError where there is no such database or it has no such run, TrackingError where MLflow cannot be reached. Nothing
     is written: a database that does not exist is not made.
     """
-    shown = hide_passwords(uri)
+    shown = masked(uri)
     _must_exist(uri)
     client = connect(uri)
     with tracking_errors(uri):
@@ -47,7 +47,7 @@ def _must_exist(uri: str) -> None:
     place = sqlite_file(uri) if backend == "sqlite" else Path(unquote(parts.path)) if backend in ("file", "") else None
     if place is not None and not place.exists() and not uri.startswith("databricks"):
         raise InputError(
-            f"{hide_passwords(uri)}: there is no such database",
+            f"{masked(uri)}: there is no such database",
             "measure something first (python run.py), or name the address that tracking.uri had",
         )
 

@@ -8,19 +8,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reelbench.config import digest
+from reelbench.masking import masked
 
 NAME_LENGTH = 200
 """MLflow takes 250 characters; the rest is left for prefixes."""
 PARAM_LENGTH = 500
 """Servers of every version take this much; the whole value is in the artifact config.yaml."""
 TAG_LENGTH = 5000
-
-_PASSWORD = re.compile(r"(?P<before>[A-Za-z][A-Za-z0-9+.-]*://[^/\s:@'\"]*):(?P<password>[^/\s@'\"]+)@")
-
-
-def hide_passwords(text: str) -> str:
-    """``scheme://user:password@host`` without the password, wherever it stands in ``text``."""
-    return _PASSWORD.sub(r"\g<before>:***@", text)
 
 
 def safe_key(name: str) -> str:
@@ -48,7 +42,7 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
             flat |= flatten(value, f"{name}.")
         else:
             text = value if isinstance(value, str) else json.dumps(value, default=str)
-            flat[name[:NAME_LENGTH]] = cut(hide_passwords(text), PARAM_LENGTH)
+            flat[name[:NAME_LENGTH]] = cut(masked(text), PARAM_LENGTH)
     return flat
 
 

@@ -17,7 +17,8 @@ from reelbench.bench.records import PHASES, RunRecord
 from reelbench.bench.run_folder import RunFolder
 from reelbench.config import digest
 from reelbench.errors import InputError
-from reelbench.tracking.naming import TAG_LENGTH, cut, flatten, hide_passwords, safe_key, safe_keys
+from reelbench.masking import masked
+from reelbench.tracking.naming import TAG_LENGTH, cut, flatten, safe_key, safe_keys
 
 RUN_TAG = "reelbench.run_id"
 DIGEST_TAG = "reelbench.digest"
@@ -109,7 +110,7 @@ def measured(figures: Mapping[str, float | None]) -> dict[str, float]:
 
 def clean_tags(tags: Mapping[str, object]) -> dict[str, str]:
     """Tags as MLflow takes them, without passwords; empty ones are left out."""
-    return {name: cut(hide_passwords(str(value)), TAG_LENGTH) for name, value in tags.items() if value}
+    return {name: cut(masked(str(value)), TAG_LENGTH) for name, value in tags.items() if value}
 
 
 def files_of(folder: Path, names: Iterable[str]) -> tuple[tuple[Path, str], ...]:

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reelbench.tracking.naming import hide_passwords
+from reelbench.masking import masked_file
 from reelbench.tracking.payload import DIGEST_TAG, Payload
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 PARENT_TAG = "mlflow.parentRunId"
-_TEXT = (".json", ".yaml", ".html", ".log", ".md", ".txt")
+_TEXT = (".json", ".jsonl", ".yaml", ".html", ".log", ".md", ".txt", ".csv")
 
 
 def send_payload(client: MlflowClient, experiment: str, payload: Payload, parent: str | None) -> str:
@@ -66,7 +66,7 @@ def log_file(client: MlflowClient, mlflow_run: str, file: Path, place: str = "")
     """Upload one file; a text that holds the password of an address goes without it."""
     if file.suffix in _TEXT:
         text = file.read_text(encoding="utf-8", errors="replace")
-        if (clean := hide_passwords(text)) != text:
+        if (clean := masked_file(file.name, text)) != text:
             client.log_text(mlflow_run, clean, f"{place}/{file.name}".lstrip("/"))
             return
     client.log_artifact(mlflow_run, str(file), place or None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
 @contextmanager
 def download_bars() -> Iterator[Progress]:
     """Bars on a terminal, one line an artifact elsewhere; both on standard error."""
-    from rich.console import Console
+    from reelbench.console import console
 
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    target = console(sys.stderr)
+    if not target.is_terminal:
         yield _lines()
         return
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
@@ -30,7 +31,7 @@ def download_bars() -> Iterator[Progress]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as bars:
+    with Progress(*columns, console=target) as bars:
         tasks: dict[str, Any] = {}
 
         def show(artifact: str, done: int, total: int) -> None:

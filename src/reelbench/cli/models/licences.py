@@ -60,9 +60,9 @@ def command(names: tuple[str, ...], fail_on: str, as_json: bool) -> None:
 
 
 def _print(lines: list[Line]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
+    from reelbench.console import console
     from reelbench.models.licences import MEANS
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -71,8 +71,8 @@ def _print(lines: list[Line]) -> None:
     for line in lines:
         kind = _FLAG.get(line.kind, line.kind)
         table.add_row(line.licence, kind, str(len(line.artifacts)), human(line.bytes), ", ".join(line.families))
-    console = Console()
-    console = console if console.is_terminal else Console(width=160)
-    console.print(table)
+    target = console()
+    target = target if target.is_terminal else console(width=160)
+    target.print(table)
     for kind in dict.fromkeys(line.kind for line in lines if line.kind in _FLAG):
-        console.print(f"{_FLAG[kind]}: {MEANS[kind]}", highlight=False)
+        target.print(f"{_FLAG[kind]}: {MEANS[kind]}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reelbench.cli.formats import human, json_option, print_json
+from reelbench.cli.formats import human, json_option, print_json, say_distrusted
 
 if TYPE_CHECKING:
     from reelbench.disk.records import Reason
@@ -25,6 +25,7 @@ def command(everything: bool, as_json: bool) -> None:
     from reelbench.models.catalog import Catalog
 
     registry = Registry.load()
+    say_distrusted(registry)
     found = resolve(registry)
     rows = {name: (found.names.get(name, ()), found.mentions.get(name, ())) for name in {*found.names, *found.mentions}}
     rows = {name: row for name, row in sorted(rows.items()) if ":" in name and (row[0] or everything)}

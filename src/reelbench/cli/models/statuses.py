@@ -18,8 +18,9 @@ def show(store: ModelStore, statuses: list[Status], as_json: bool, aside: Mappin
         artifacts = [_status(store, status) | {"put_aside": aside.get(status.id)} for status in statuses]
         print_json({"store": str(store.root), "artifacts": artifacts})
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from reelbench.console import console
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("artifact", "size", "state", "class", "licence"):
@@ -27,14 +28,14 @@ def show(store: ModelStore, statuses: list[Status], as_json: bool, aside: Mappin
     for status in statuses:
         entry = store.catalog[status.id]
         table.add_row(status.id, human(entry.bytes), status.state, entry.class_, entry.licence)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=200)
-    console.print(table)
+    target = console()
+    if not target.is_terminal:
+        target = console(width=200)
+    target.print(table)
     held = sum(status.bytes for status in statuses)
-    console.print(f"{human(held)} in {store.root}", highlight=False, soft_wrap=True)
+    target.print(f"{human(held)} in {store.root}", soft_wrap=True)
     for artifact, path in aside.items():
-        console.print(f"{artifact} was damaged: put aside as {path}", highlight=False, soft_wrap=True)
+        target.print(f"{artifact} was damaged: put aside as {path}", soft_wrap=True)
 
 
 def _status(store: ModelStore, status: Status) -> dict[str, Any]:

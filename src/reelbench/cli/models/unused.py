@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from reelbench.cli.formats import human, json_option, print_json
+from reelbench.cli.formats import human, json_option, print_json, say_distrusted
 
 
 @click.command()
@@ -19,6 +19,7 @@ def command(as_json: bool) -> None:
     from reelbench.disk.registry import Registry
 
     registry = Registry.load()
+    say_distrusted(registry)
     references = resolve(registry)
     found = inventory.take(registry)
     unused = [item for item in found.items if item.kind == "weights" and not references.reasons(item)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reelbench.cli.formats import human, json_option, print_json
+from reelbench.cli.formats import human, json_option, print_json, say_distrusted
 from reelbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def command(what: str, everything: bool, as_json: bool) -> None:
     from reelbench.disk.registry import Registry
 
     registry = Registry.load()
+    say_distrusted(registry)
     references = resolve(registry)
     items = _meant(what, inventory.take(registry)) or _absent(what, references, registry.root)
     if not items:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reelbench.cli.formats import json_option, print_json
+from reelbench.console import one_line
 
 if TYPE_CHECKING:
     from reelbench.disk.registry import Registry, Workspace
@@ -31,7 +32,8 @@ def show(registry: Registry, as_json: bool) -> None:
         return
     for row in rows:
         notes = [*([] if row["registered"] else ["always counts"]), *(["by its text only"] if row["text_only"] else [])]
-        click.echo(f"{row['path']}" + (f"  ({', '.join(notes)})" if notes else ""))
+        notes += [f"only read as text: {row['distrust']}"] if row["distrust"] else []
+        click.echo(one_line(str(row["path"])) + (f"  ({', '.join(notes)})" if notes else ""))
         if row["problem"]:
             click.echo(f"  {row['problem']}")
     for path in registry.runs_dirs:
@@ -51,5 +53,6 @@ def _row(registry: Registry, workspace: Workspace) -> dict[str, object]:
         "path": str(workspace.path),
         "registered": any(one.path == workspace.path for one in registry.registered),
         "text_only": workspace.text_only,
+        "distrust": workspace.distrust,
         "problem": problem,
     }

@@ -137,7 +137,7 @@ def this_machine() -> Here:
     """The machine and the code that this process runs on."""
     from reelbench.bench.environment import environment
 
-    found = environment()
+    found = environment(workspace=False)
     machine = found["machine"]
     gpus = "".join(f", {gpu['name']}" for gpu in machine["gpus"])
     described = f"{machine['cpu']}, {machine['usable_threads']} usable threads{gpus} ({found['fingerprint']})"

@@ -99,13 +99,13 @@ def _install(folder: Path, wanted: dict[str, Any]) -> None:
         python, own_pip = str(folder / "bin" / "python"), find_spec("pip") is None
         bare = [] if own_pip else ["--without-pip"]  # the present pip can install there, which is quicker
         _run([sys.executable, "-m", "venv", "--clear", *bare, str(folder)], "cannot make a virtual environment")
-        write_text(folder / "constraints.txt", "\n".join(wanted["constraints"]) + "\n")
+        write_text(folder / "constraints.txt", "\n".join(wanted["constraints"]) + "\n", exact=True)
         if wanted["dependencies"]:
             pip = [python, "-m", "pip"] if own_pip else [sys.executable, "-m", "pip", "--python", python]
             options = ["--disable-pip-version-check", "--no-input", "-c", str(folder / "constraints.txt")]
             command = [*pip, "install", *options, *wanted["dependencies"]]
             _run(command, "cannot install what that commit needs")
-        write_text(folder / _READY, "\n".join(wanted["dependencies"]) + "\n")
+        write_text(folder / _READY, "\n".join(wanted["dependencies"]) + "\n", exact=True)
 
 
 def _run(command: Sequence[str], what: str) -> None:

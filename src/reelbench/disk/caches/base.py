@@ -21,6 +21,8 @@ class Workspace(Protocol):
     def path(self) -> Path: ...
     @property
     def conf(self) -> Path: ...
+    @property
+    def distrust(self) -> str: ...
 
 
 class Registered(Protocol):
@@ -51,7 +53,8 @@ class Surroundings:
         self.store = registry.root
         self.workspaces = tuple(dict.fromkeys(workspace.path for workspace in registry.workspaces))
         self.runs_dirs = tuple(dict.fromkeys(registry.runs_dirs))
-        self._configurations = [workspace.conf for workspace in registry.workspaces]
+        # A catalog says what can be had again, and is then deleted more easily: only one that is trusted may say so.
+        self._configurations = [workspace.conf for workspace in registry.workspaces if not workspace.distrust]
 
     def setting(self, *names: str) -> Path | None:
         """The first of these environment variables that is set and not empty, as a path; ``~`` and ``$NAME`` are filled in."""

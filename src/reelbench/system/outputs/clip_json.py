@@ -15,6 +15,6 @@ def write_clip_json(folder: SystemFolder, out: Path) -> Export:
     done = Export()
     for clip in clip_outputs(folder):
         target = out / f"{safe_name(clip.clip.name)}.json"
-        write_text(target, clip.model_dump_json(indent=1))
+        write_text(target, clip.model_dump_json(indent=1), exact=True)
         done.files.append(target)
     return done

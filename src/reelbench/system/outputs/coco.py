@@ -47,7 +47,7 @@ def write_coco(folder: SystemFolder, out: Path) -> Export:
         "categories": [{"id": number, "name": label} for label, number in numbers.items()],
         "annotations": annotations,
     }
-    write_text(done.files[0], to_json(whole, inf_nan_mode="null").decode())
+    write_text(done.files[0], to_json(whole, inf_nan_mode="null").decode(), exact=True)
     return done
 
 

@@ -57,7 +57,7 @@ def _write(folder: SystemFolder, out: Path, ending: str, whole: Callable[[Sequen
             if found is None:
                 done.notes.append(f"{clip.clip.name}: no {target.name}: {clip.why_not(analyzer)}")
                 continue
-            write_text(target, whole(cues(found.events)))
+            write_text(target, whole(cues(found.events)), exact=True)
             done.files.append(target)
     return done
 
