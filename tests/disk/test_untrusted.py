@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,10 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from reelbench import paths
+from reelbench.bench.environment import fingerprint, git_state
 from reelbench.cli import cli
+from reelbench.comparison.claims.measured import this_machine
 from reelbench.disk.references import resolve
 from reelbench.disk.registry import Registry
 from reelbench.errors import ReelBenchError
@@ -23,15 +28,14 @@ CODE = """
 import os, pathlib
 pathlib.Path(os.environ["CANARY"]).write_text("ran")
 class Network:
-    weights = ()
+    weights = artifacts = ()
     def __init__(self, **settings):
         pass
 """
 NODE = {"_target_": "planted.Network", "name": "plain", "weights": [f"hf://{REPOSITORY}"]}
 COMMANDS = [
-    "models unused", "models refs", "models why hf:org/mine", "models prune", "models list", "models licences",
-    "models scan .", "models statuses", "disk", "disk prune", "workspace list", "track list", "track sync", "plan show",
-    "claims", "report --pareto", "corpus list", "compare runs/a runs/b",
+    "models unused", "models refs", "models why hf:org/mine", "models prune", "disk", "disk prune", "workspace list",
+    "models list", "models licences", "models scan .", "track list", "track sync", "report --pareto", "compare runs/a runs/b",
 ]  # fmt: skip
 
 
@@ -49,15 +53,12 @@ def planted(disk: Disk) -> Path:
         "planted.py": CODE,
         "hydra_plugins/planted.py": CODE,
         "src/planted.py": CODE,
-        ".git/HEAD": "ref: refs/heads/main\n",
-        ".git/config": '[core]\n\trepositoryformatversion = 0\n\tfsmonitor = "touch $CANARY"\n',
     }
     for name, text in files.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
-    for name in ("objects", "refs/heads", "runs"):
-        (folder / (f".git/{name}" if name != "runs" else name)).mkdir(parents=True)
+    (folder / "runs").mkdir()
     os.mkfifo(folder / "conf/analyzer/pipe.yaml")
     disk.repository(REPOSITORY, [Revision({"model.safetensors": ("mine", 5000)})])
     return folder
@@ -65,7 +66,13 @@ def planted(disk: Disk) -> Path:
 
 @pytest.fixture
 def run(planted: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Result]:
-    """Runs a command in that folder; it may not run what lies there."""
+    """Runs a command in that folder; it may not run what lies there. The shipped configuration has one analyzer."""
+    shipped = disk.base / "shipped/conf"
+    for name, text in {"config": "defaults: [_self_, analyzer: one]\n", "analyzer/one": "name: one\n"}.items():
+        (shipped / name).parent.mkdir(parents=True, exist_ok=True)
+        (shipped / f"{name}.yaml").write_text(text)
+    (shipped / "weights").mkdir()
+    monkeypatch.setattr(paths, "conf_dir", lambda: shipped)
     monkeypatch.chdir(planted)
     monkeypatch.setenv("CANARY", str(disk.base / "ran"))
 
@@ -83,6 +90,23 @@ def test_no_command_that_lists_prunes_or_reports_runs_what_lies_in_the_current_f
 ) -> None:
     for command in COMMANDS:
         run(command)
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_the_settings_of_a_repository_start_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    canary = tmp_path / "ran"
+    (tmp_path / "repository").mkdir()
+    monkeypatch.chdir(tmp_path / "repository")
+    Path(".gitattributes").write_text("*.txt diff=planted\n")
+    Path("a.txt").write_text("a\n")
+    for command in ("init", "add .", "-c user.name=x -c user.email=x@y.z commit -m x"):
+        subprocess.run(["git", *command.split()], check=True, capture_output=True)
+    for setting in ("core.fsmonitor", "diff.planted.textconv", "diff.external"):
+        subprocess.run(["git", "config", setting, f"touch {canary}; false"], check=True)
+    Path("a.txt").write_text("b\n")
+    assert git_state(Path.cwd())["dirty"] is True
+    assert not canary.exists()
+    assert this_machine().fingerprint == fingerprint()
 
 
 def test_such_a_folder_is_read_as_text_and_that_is_said(run: Callable[[str], Result]) -> None:
