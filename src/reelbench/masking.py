@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from functools import cache
 from typing import Literal
 from urllib.parse import quote
 
@@ -18,42 +17,44 @@ Form = Literal["text", "json", "html"]
 """Where a value may end: at white space; in JSON also at a quote that is not escaped, in HTML also at '<' and '>'."""
 
 _ENDS: dict[Form, str] = {"text": "", "json": '"', "html": '"<>'}
-_SUFFIXES: dict[str, Form] = {".json": "json", ".jsonl": "json", ".html": "html"}
+_SUFFIXES: dict[str, Form] = {".json": "json", ".jsonl": "json", ".html": "html", ".svg": "html", ".xml": "html"}
 
-_SECRET_NAME = r"(?:[\w.\-]*[\w.\-])?(?:token|password|passwd|passphrase|pwd|secret|signature|credentials?|api[_-]?key)"
+_SECRET_NAME = r"[\w.\-]*(?:token|password|passwd|passphrase|pwd|secret|signature|credentials?|api[_-]?key)"
 _IN_QUERY = rf"(?:{_SECRET_NAME}|(?:[\w.\-]*[_.\-])?(?:key|sig|auth|pass|pw))"
 _PARAMETER = re.compile(rf"(?i)(?P<name>[?&;#]{_IN_QUERY}=)[^&\s\"'<>#;]+")
 _SETTING = re.compile(rf"(?i)(?P<name>(?:^|(?<=[\s'\",(\[{{])){_SECRET_NAME}=)[^&\s\"'<>;,)\]}}]+")
 _HEADER = re.compile(r"(?i)(?P<name>\bauthorization['\"]?\s*[:=]\s*['\"]?(?:\w+\s+)?|\bbearer\s+)[\w.~+/=\-]{8,}")
 _TOKEN = re.compile(r"\b(?:hf_[A-Za-z0-9]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w\-]{16,})")
 
+_WORDS = ("token", "pass", "pw", "secret", "signature", "credential", "key", "sig", "auth")
+"""One of these is in every name that `_SETTING` and `_PARAMETER` find."""
+
 _VARIABLE = re.compile(r"(?:TOKEN|PASSWORD|PASSWD|SECRET|SECRET_ACCESS_KEY|API_KEY)$")
 _SHORTEST = 8
 """Characters that a variable's value must have before it is masked wherever it stands: shorter ones are words, too."""
 
+# They begin with a literal, so that a page full of pictures is searched fast. A path in which an address stands has one slash of it.
+_USER: dict[Form, re.Pattern[str]] = {
+    form: re.compile(rf":(?<=[A-Za-z0-9+.\-]:)/{{1,2}}(?P<user>[^\s:/\\{ends}]{{0,200}}):")
+    for form, ends in _ENDS.items()
+}
+_RUN: dict[Form, re.Pattern[str]] = {form: re.compile(rf"(?:\\.|[^\s\\{ends}])*") for form, ends in _ENDS.items()}
+_LONE_TOKEN = re.compile(r"(?P<scheme>https?:/{1,2})[^\s/@:?#\"'<>]{1,500}@")
+
 _originals: dict[str, str] = {}
-
-
-@cache
-def _address(form: Form) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """An address with a password, and one with a lone token. A password reaches to the last '@': it may hold '@', '/' and '?'."""
-    ends = _ENDS[form]
-    run = rf"(?:\\.|[^\s\\{ends}])"
-    scheme = r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*:/{1,2})"  # a path in which it stands has one slash of it
-    return (
-        re.compile(rf"{scheme}(?P<user>[^\s:/\\{ends}]*):(?P<password>{run}*)@"),
-        re.compile(r"(?P<scheme>\b(?:git\+)?https?://)[^\s/@:?#\"'<>]+@"),
-    )
 
 
 def masked(text: str, form: Form = "text") -> str:
     """The text with '***' in place of each password and token. Masking it again changes nothing."""
-    if ":/" in text:
-        with_password, with_token = _address(form)
-        text = with_token.sub(rf"\g<scheme>{MASK}@", with_password.sub(_without_password, text))
-    if "=" in text:
+    if ":/" in text and "@" in text:
+        text = _LONE_TOKEN.sub(rf"\g<scheme>{MASK}@", _without_passwords(text, form))
+    lower = text.lower()
+    if "=" in text and any(word in lower for word in _WORDS):
         text = _SETTING.sub(rf"\g<name>{MASK}", _PARAMETER.sub(rf"\g<name>{MASK}", text))
-    text = _TOKEN.sub(MASK, _HEADER.sub(rf"\g<name>{MASK}", text))
+    if "authorization" in lower or "bearer" in lower:
+        text = _HEADER.sub(rf"\g<name>{MASK}", text)
+    if "_" in text or "glpat-" in text:
+        text = _TOKEN.sub(MASK, text)
     for secret in _of_environment():
         text = text.replace(secret, MASK)
     return text
@@ -86,18 +87,34 @@ def usable(address: str) -> str:
     head, mark, tail = address.partition("?")
     if "@" not in head:
         head, mark, tail = address, "", ""
-    found = _address("text")[0].match(head)
-    if found is None or ("@" not in head[found.end("scheme") :].split("/")[0] and re.match(r"\d+/", found["password"])):
+    found = _USER["text"].search(head)
+    at = head.rfind("@")
+    if found is None or not found.end() <= at:
         return address
-    encoded = quote(found["password"], safe="%!$&'()*+,;=-._~")
-    return f"{found['scheme']}{found['user']}:{encoded}@{head[found.end() :]}{mark}{tail}"
+    password, before = head[found.end() : at], head[found.start("user") : at + 1]
+    if "@" not in before.split("/")[0] and re.match(r"\d+/", password):
+        return address
+    encoded = quote(password, safe="%!$&'()*+,;=-._~")
+    return f"{head[: found.end()]}{encoded}{head[at:]}{mark}{tail}"
 
 
-def _without_password(found: re.Match[str]) -> str:
-    # GitHub takes a token as the user, with this password or none.
-    if found["password"] in ("", "x-oauth-basic"):
-        return f"{found['scheme']}{MASK}@"
-    return f"{found['scheme']}{found['user']}:{MASK}@"
+def _without_passwords(text: str, form: Form) -> str:
+    """Each address without its password, which reaches to the last '@' before the value ends: it may hold '@', '/' and '?'."""
+    kept: list[str] = []
+    done = run_end = 0
+    for found in _USER[form].finditer(text):
+        if found.end() <= max(done, run_end):
+            continue  # inside a password, or where no '@' follows
+        ran = _RUN[form].match(text, found.end())
+        run_end = ran.end() if ran else found.end()
+        at = text.rfind("@", found.end(), run_end)
+        if at < 0:
+            continue
+        # GitHub takes a token as the user, with this password or none.
+        only_user = text[found.end() : at] in ("", "x-oauth-basic")
+        kept += [text[done : found.start("user") if only_user else found.end()], MASK]
+        done = run_end = at
+    return "".join([*kept, text[done:]])
 
 
 def _of_environment() -> list[str]:
