@@ -72,7 +72,12 @@ def copy_frames(kind: str, batch: int, device: str, size: str, rounds: int) -> d
         "ms": took,
         "gb_s": frames.nbytes / took["median"] / 1e6,
         "roofline": {"bandwidth": frames.nbytes / _link_bytes_s(device) / (took["median"] / 1e3)},
-        "evidence": {"device": str(held.device), "copies": seen["copies"], "kernels": seen["kernels"]},
+        "evidence": {
+            "device": str(held.device),
+            "pinned": pinned.is_pinned(),
+            "copies": seen["copies"],
+            "kernels": seen["kernels"],
+        },
         "wrong": "" if same else "what arrived is not what was sent",
     }
 
