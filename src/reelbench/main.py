@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from reelbench.console import guarded
 from reelbench.errors import (
-    EXIT_INTERRUPTED,
     EXIT_OK,
     EXIT_USAGE,
     AnalyzerError,
@@ -20,6 +19,7 @@ from reelbench.errors import (
     UnavailableError,
 )
 from reelbench.paths import conf_dir
+from reelbench.processes import ending_by_signal, exit_code_of
 
 if TYPE_CHECKING:
     from reelbench.bench.records import RunRecord
@@ -63,7 +63,8 @@ def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit code. Every error that is the user's to mend is one line with a hint."""
     invocation = Invocation(list(argv))
     try:
-        _compose_and_run(invocation)
+        with ending_by_signal():
+            _compose_and_run(invocation)
         if invocation.error is not None:
             raise invocation.error
         if invocation.sweep is not None:
@@ -74,11 +75,11 @@ def main(argv: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader of our output (`| head`) had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         if invocation.sweep is not None and invocation.outcomes[:-1]:
             _finish_sweep(invocation)
         print("interrupted: what was measured is kept; the same command goes on from there", file=sys.stderr)  # noqa: T201
-        return EXIT_INTERRUPTED
+        return exit_code_of(error)
     return invocation.exit_code
 
 

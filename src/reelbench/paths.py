@@ -5,17 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from reelbench.errors import OutputError
 from reelbench.masking import masked_file
-
-if TYPE_CHECKING:
-    from filelock import FileLock
+from reelbench.owners import Held, sweep
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -49,16 +46,18 @@ def describe_os_error(error: OSError, path: Path, doing: str) -> OutputError:
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Yield a temporary path in the folder of ``target``; on success fsync it and rename it into place, else remove it."""
+    """Yield a temporary path in the folder of ``target``; on success fsync it and rename it into place, else remove it.
+
+    What processes that were killed left of the same target is removed.
+    """
+    prefix, suffix = f".{target.stem[:40]}.", f".part{target.suffix}"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.stem[:40]}.", suffix=f".part{target.suffix}"
-        )
-        os.close(handle)
+        sweep(target.parent.glob(f"{escape(prefix)}????????{escape(suffix)}"))
+        held = Held.file(target.parent, prefix, suffix)
     except OSError as error:
         raise describe_os_error(error, target, "cannot write") from error
-    temporary = Path(name)
+    temporary = held.path
     try:
         yield temporary
         with temporary.open("rb+") as written:
@@ -70,6 +69,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         raise describe_os_error(error, target, "cannot write") from error
     finally:
         temporary.unlink(missing_ok=True)
+        held.close()
 
 
 def write_text(target: Path, text: str, *, exact: bool = False) -> None:
@@ -97,18 +97,6 @@ def umask() -> int:
         found = os.umask(0o077)
         os.umask(found)
         return found
-
-
-def claim(folder: Path) -> FileLock | None:
-    """Take a folder for this process, until the lock is released or the process ends however it ends; None where another has it."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return None
-    return lock
 
 
 def _fsync_folder(folder: Path) -> None:

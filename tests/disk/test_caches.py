@@ -257,6 +257,7 @@ def test_ultralytics_weights_folder_and_strays_in_workspaces(disk: Disk) -> None
 def test_runs_are_never_taken_for_granted(disk: Disk) -> None:
     disk.run("20260101-a")
     running = disk.run("20260102-b", status="running")
+    disk.run("20260102-c", status="running")
     disk.run("system/20260103-c", record="system.json")
     for folder in (ComparisonFolder, SystemComparisonFolder, LoadFolder):
         disk.run(f"{folder.HOME}/20260104-d", record=folder.FILE)
@@ -268,6 +269,7 @@ def test_runs_are_never_taken_for_granted(disk: Disk) -> None:
     assert {title: (item.kind, item.class_, item.busy) for title, item in found.items()} == {
         "20260101-a": ("run", "irreplaceable", ""),
         "20260102-b": ("run", "irreplaceable", "it is running"),
+        "20260102-c": ("run", "irreplaceable", ""),
         "system/20260103-c": ("run", "irreplaceable", ""),
         "comparisons/20260104-d": ("run", "irreplaceable", ""),
         "system_comparisons/20260104-d": ("run", "irreplaceable", ""),
@@ -276,7 +278,7 @@ def test_runs_are_never_taken_for_granted(disk: Disk) -> None:
         "notes": ("unknown", "irreplaceable", ""),
     }
     assert found["20260101-a"].names == ("run:20260101-a",)
-    assert found["20260102-b"].note == "running"
+    assert [found[name].note for name in ("20260102-b", "20260102-c")] == ["running", "interrupted"]
 
 
 def test_mlflow_says_which_runs_it_deleted_and_which_folders_it_does_not_know(disk: Disk) -> None:

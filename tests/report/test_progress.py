@@ -3,7 +3,15 @@
 import io
 import threading
 
+import pytest
+
 from reelbench.report.progress import Progress
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever this process inherited: no line says how to stop it otherwise."""
+    monkeypatch.setattr("reelbench.report.progress.how_to_stop", str)
 
 
 class Terminal(io.StringIO):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.clips import make_clip
+from support.signals import taking_signals
 
 from .conftest import ROOT, Run, environment
 from .test_bad_input import one_line, small_disk  # noqa: F401 - a fixture
@@ -79,7 +80,7 @@ def test_ctrl_c_keeps_the_pairs_and_resume_goes_on(settings: tuple[str, ...], tm
     work = tmp_path / "work"
     work.mkdir()
     command = [sys.executable, "-m", "reelbench", "ab", *settings, "a=plain analyzer.burn_ms=30", "b=plain"]
-    process = subprocess.Popen(command, cwd=work, env=environment(), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(taking_signals(command), cwd=work, env=environment(), stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not _pairs(work):
         time.sleep(0.1)

@@ -18,6 +18,7 @@ import pytest
 
 from reelbench.encoding import path_of
 from support.clips import make_audio_only, make_clip, truncate
+from support.signals import taking_signals
 
 from .conftest import PLUGIN, QUICK, ROOT, Run, environment
 
@@ -161,7 +162,7 @@ def interrupted_after(command: list[str], work: Path, passes: int) -> list[dict[
         assert len(found) <= 1, "the second command made a run of its own"
         return found[0] if found else []
 
-    process = subprocess.Popen(command, cwd=work, env=environment(), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(taking_signals(command), cwd=work, env=environment(), stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 100
     while len(samples()) < passes:
         assert time.monotonic() < deadline and process.poll() is None

@@ -18,6 +18,12 @@ from .scenario import composed
 ROWS = [Standing("eye", 2, 1, 4, True), Standing("ear", 4, 0, 4), Standing("judge", 0, 0, 4)]
 
 
+@pytest.fixture(autouse=True)
+def _ctrl_c_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever this process inherited: no line says how to stop it otherwise."""
+    monkeypatch.setattr("reelbench.report.progress.how_to_stop", str)
+
+
 class Terminal(StringIO):
     def isatty(self) -> bool:
         return True

@@ -12,6 +12,7 @@ from reelbench.bench.run_folder import read_record
 from reelbench.comparison.folder import comparisons_dir, read_comparison
 from reelbench.comparison.records import ComparisonRecord
 from reelbench.errors import EXIT_UNAVAILABLE, InputError
+from reelbench.owners import claim
 from reelbench.tracking.client import TrackingError
 from reelbench.tracking.folders import MARKER, log_folder
 from reelbench.tracking.kinds.comparison import COMPARISON_TAG
@@ -108,6 +109,8 @@ def test_a_comparison_that_could_not_be_sent_is_kept_and_sent_later_with_its_arm
     assert caught.value.exit_code == EXIT_UNAVAILABLE and "track sync" in caught.value.hint
     assert read_comparison(folder).mlflow_run_id is None and (folder / MARKER).is_file()
     running = tracked_comparison(comparisons_dir(tmp_path), "live", status="running")
+    held = claim(running)
+    assert held is not None
     (comparisons_dir(tmp_path) / "broken").mkdir()
     (comparisons_dir(tmp_path) / "broken" / "comparison.json").write_text("{", encoding="utf-8")
 

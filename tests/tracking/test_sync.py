@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from reelbench.bench.run_folder import read_record
 from reelbench.cli.track import command
 from reelbench.errors import EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE, InputError
+from reelbench.owners import claim
 from reelbench.tracking.client import TrackingError
 from reelbench.tracking.folders import MARKER
 from reelbench.tracking.mlflow_store import log_run, log_sweep
@@ -72,8 +73,11 @@ def test_what_cannot_be_sent_is_named_and_the_rest_goes_on(tmp_path: Path, uri: 
         ("away", "finished"),
         ("away2", "failed"),
         ("live", "running"),
+        ("killed", "running"),
     ):
         make_run(runs / name, status=status)
+    held = claim(runs / "live")
+    assert held is not None
     configure(runs / "off", "off")
     configure(runs / "away", closed_port)
     configure(runs / "away2", closed_port)
@@ -82,7 +86,7 @@ def test_what_cannot_be_sent_is_named_and_the_rest_goes_on(tmp_path: Path, uri: 
     code, report = track("sync", "--runs-dir", str(runs))
     assert code == EXIT_UNAVAILABLE
     assert {kind: {Path(folder).name for folder in folders} for kind, folders in report.items()} == {
-        "sent": {"good"},
+        "sent": {"good", "killed"},
         "failed": {"away", "away2"},
         "skipped": {"off", "live"},
         "damaged": {"damaged"},

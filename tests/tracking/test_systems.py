@@ -15,6 +15,7 @@ from reelbench.cli.track import command
 from reelbench.config import Tracking
 from reelbench.errors import EXIT_OK, EXIT_UNAVAILABLE
 from reelbench.load.folder import LoadFolder, read_load
+from reelbench.owners import claim
 from reelbench.publish import track
 from reelbench.system.ab.folder import SystemComparisonFolder, read_system_comparison
 from reelbench.system.folder import SystemFolder
@@ -105,7 +106,8 @@ def test_a_load_run_by_kind_of_video(tmp_path: Path, uri: str) -> None:
 
 def test_a_comparison_of_systems_is_a_parent_with_the_runs_of_its_arms(tmp_path: Path, uri: str) -> None:
     folder = tracked_systems_ab(tmp_path, "ab-whole")
-    tracked_system(folder / "b", "ab-live", status="running")
+    held = claim(tracked_system(folder / "b", "ab-live", status="running"))
+    assert held is not None
     tracked_system(folder / "b", "ab-broken", status="failed")
     sent = log_folder(folder, uri, "system_comparison")
     [run] = found(uri, "reelbench.system_comparison_id", "ab-whole")

@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from pydantic import ValidationError
-
+from reelbench.bench.record_folder import claim_newest, read_record_file, settle_killed
 from reelbench.bench.records import FRAME_COLUMNS, SAMPLE_COLUMNS, RunRecord
 from reelbench.errors import InputError
-from reelbench.paths import atomic_path, claim, describe_os_error, write_text
+from reelbench.owners import UNFINISHED, claim, new_folder
+from reelbench.paths import atomic_path, describe_os_error, write_text
 from reelbench.results import AnalyzerResult
 
 if TYPE_CHECKING:
     from filelock import FileLock
 
 Row = dict[str, Any]
+RECORD = "run.json"
 
 
 class RunFolder:
@@ -36,13 +37,16 @@ class RunFolder:
     def create(cls, runs_dir: Path, record: RunRecord, name: str = "") -> RunFolder:
         """A new folder for ``record``, named by its run id or by ``name``; OutputError where it cannot be written."""
         path = runs_dir / (name or record.run_id)
+        settle_killed(path.parent, RECORD, RunRecord)
         try:
-            (path / "results").mkdir(parents=True)
+            with new_folder(path) as made:
+                (made / "results").mkdir()
+                folder = cls(made, record)
+                folder.claim()
+                folder.save()
         except OSError as error:
             raise describe_os_error(error, path, "cannot create the run folder") from error
-        folder = cls(path, record)
-        folder.claim()
-        folder.save()
+        folder.path = path
         return folder
 
     @classmethod
@@ -120,28 +124,19 @@ def safe_name(clip: str) -> str:
 
 def read_record(path: Path) -> RunRecord:
     """The ``run.json`` of a run folder; InputError where there is none or it cannot be read."""
-    try:
-        return RunRecord.model_validate_json((path / "run.json").read_bytes())
-    except FileNotFoundError:
-        raise InputError(f"{path} is not a run folder: it has no run.json") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InputError(f"{path / 'run.json'}: {where}: {first['msg']}") from error
+    return read_record_file(path / RECORD, RunRecord, "a run folder")
 
 
 def find_interrupted(runs_dir: Path, resume_key: str) -> RunFolder | None:
     """The newest unfinished run of the same configuration, code, corpus and machine that no live process has, claimed."""
-    for file in sorted(runs_dir.glob("*/run.json"), reverse=True):
-        try:
-            record = RunRecord.model_validate_json(file.read_bytes())
-        except (ValidationError, OSError):
-            continue  # not ours, or damaged: nothing to go on with
-        if record.resume_key == resume_key and record.status in ("running", "interrupted"):
-            folder = RunFolder.open(file.parent)
-            if folder.claim():
-                return folder
-    return None
+    found = claim_newest(
+        runs_dir, RECORD, RunRecord, lambda record: record.resume_key == resume_key and record.status in UNFINISHED
+    )
+    if found is None:
+        return None
+    folder = RunFolder.open(found[0])
+    folder._lock = found[2]
+    return folder
 
 
 def _write_table(path: Path, rows: list[Row], columns: tuple[str, ...]) -> None:

@@ -33,6 +33,7 @@ from reelbench import __version__
 from reelbench.console import guarded
 from reelbench.errors import MediaError, ReelBenchError
 from reelbench.media.types import ClipInfo, DecodeOptions, Limits
+from reelbench.processes import die_with_parent
 
 WIRE = 1
 """The version of the messages; it grows when a request or a reply changes its meaning."""
@@ -73,6 +74,7 @@ def main() -> None:
     with suppress(OSError):  # where memory ends the kernel takes this process, and no other for it
         Path("/proc/self/oom_score_adj").write_text("1000")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    die_with_parent()  # if it is gone already, the pipe says so
     pipe = Connection(int(sys.argv[1]))
     worker: _Worker | None = None
     while True:

@@ -10,7 +10,8 @@ import click
 from reelbench import __version__
 from reelbench.cli.discover import add_modules
 from reelbench.console import guarded
-from reelbench.errors import EXIT_INTERRUPTED, EXIT_USAGE, ReelBenchError
+from reelbench.errors import EXIT_USAGE, ReelBenchError
+from reelbench.processes import ending_by_signal, exit_code_of
 
 
 class _Guarded(click.Group):
@@ -34,12 +35,13 @@ add_modules(cli, __path__, __name__)
 def main(argv: list[str] | None = None) -> None:
     """Run a sub-command; a `ReelBenchError` becomes one line on standard error and its exit code."""
     try:
-        code = cli.main(args=argv, prog_name="reelbench", standalone_mode=False)
+        with ending_by_signal():
+            code = cli.main(args=argv, prog_name="reelbench", standalone_mode=False)
     except ReelBenchError as error:
         print_error(error)
         code = error.exit_code
-    except click.exceptions.Abort:
-        code = EXIT_INTERRUPTED
+    except click.exceptions.Abort as error:
+        code = exit_code_of(error.__cause__)
     except click.ClickException as error:
         error.show()
         code = EXIT_USAGE

@@ -86,6 +86,7 @@ def open_arm(
     path = folder.path / plan.name
     if (path / "run.json").is_file():
         run = RunFolder.open(path)
+        run.claim()
         run.record.status = "running"
         _forget_half_pairs(run, folder)
     else:

@@ -9,6 +9,7 @@ from uuid import uuid4
 from reelbench.bench.record_folder import RecordFolder
 from reelbench.bench.run_folder import safe_name
 from reelbench.comparison.records import ArmName, ComparisonRecord
+from reelbench.owners import UNFINISHED
 
 FILE = "comparison.json"
 
@@ -37,8 +38,6 @@ def read_comparison(path: Path) -> ComparisonRecord:
 
 def find_interrupted(runs_dir: Path, resume_key: str) -> ComparisonFolder | None:
     """The newest unfinished comparison with this key that no live process has, claimed."""
-    for folder in ComparisonFolder.newest(runs_dir):
-        unfinished = folder.record.status in ("running", "interrupted")
-        if folder.record.resume_key == resume_key and unfinished and folder.claim():
-            return folder
-    return None
+    return ComparisonFolder.unfinished(
+        runs_dir, lambda record: record.resume_key == resume_key and record.status in UNFINISHED
+    )

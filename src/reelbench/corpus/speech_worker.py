@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from reelbench.processes import die_with_parent
+
 AUDIO_OUTPUT_SYNCHRONOUS = 2
 INITIALIZE_PHONEME_EVENTS, INITIALIZE_PHONEME_IPA, INITIALIZE_DONT_EXIT = 0x0001, 0x0002, 0x8000
 PARAMETER_RATE, PARAMETER_PITCH, PARAMETER_RANGE = 1, 3, 4
@@ -151,6 +153,7 @@ def words(events: list[tuple[int, int, int, str]], sound: np.ndarray[Any, np.dty
 
 
 def main() -> None:
+    die_with_parent()
     loader: Any = importlib.import_module("espeakng_loader")
     lines = json.load(sys.stdin)
     sounds, parts = [], []

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from reelbench.corpus.sound import SOUND_VERSION
 from reelbench.errors import EXIT_INTERRUPTED, ConfigError, InputError
 from reelbench.media.types import Image
 from reelbench.paths import atomic_path, write_text
+from reelbench.processes import die_with_parent
 
 RENDERER_VERSION = 2
 """Raised whenever the same script would give other frames or another truth: kept clips are then rendered anew."""
@@ -188,7 +189,9 @@ def _render_all(work: list[tuple[Job, Path]]) -> Iterator[str]:
             render(job, target)
             yield job.name
         return
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_start_worker) as pool:
+    with ProcessPoolExecutor(
+        processes, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(os.getpid(),)
+    ) as pool:
         try:
             # The longest first: the last process to finish is then busy for the shortest time.
             ordered = sorted(work, key=lambda item: -item[0].script.seconds)
@@ -196,7 +199,10 @@ def _render_all(work: list[tuple[Job, Path]]) -> Iterator[str]:
             for future in as_completed(futures):
                 future.result()
                 yield futures[future]
-        except BaseException:
+        except BaseException as error:
+            if not isinstance(error, Exception):  # Ctrl-C, or SIGTERM, which came to this process alone
+                for child in active_children():
+                    child.terminate()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 
@@ -204,8 +210,8 @@ def _render_all(work: list[tuple[Job, Path]]) -> Iterator[str]:
 _stopped = False
 
 
-def _start_worker() -> None:
-    """One thread a process; Ctrl-C ends what is being rendered by an exception, so that nothing half written stays."""
+def _start_worker(parent: int) -> None:
+    """One thread a process; Ctrl-C and SIGTERM end what is being rendered by an exception, so that nothing half written stays."""
     import cv2
 
     def stop(*_: object) -> None:
@@ -214,7 +220,10 @@ def _start_worker() -> None:
         sys.exit(EXIT_INTERRUPTED)
 
     cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, stop)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    die_with_parent(parent)
 
 
 def _work(job: Job, target: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,6 +25,7 @@ from reelbench.disk.registry import Workspace
 from reelbench.errors import ReelBenchError, UnresolvedRoot
 from reelbench.models.catalog import Catalog
 from reelbench.models.store import ModelStore
+from reelbench.owners import temporary_folder
 
 _UNNAMED = "unnamed"
 """The variant of an analyzer that has none: no configuration may have this name."""
@@ -47,9 +47,9 @@ class Composer:
     def opened(cls, files: Files, store_root: Path, catalog: Catalog) -> Iterator[Composer]:
         from hydra import initialize_config_dir
 
-        with tempfile.TemporaryDirectory(prefix="reelbench-compose-") as scratch:
+        with temporary_folder("reelbench-compose-") as scratch:
             with _unresolved(files.workspace, "config.yaml"):
-                primary, defaults = _primary(files, Path(scratch))
+                primary, defaults = _primary(files, scratch)
             with initialize_config_dir(str(primary), version_base="1.3"), _importing(files.workspace):
                 yield cls(files, ModelStore(store_root, catalog), defaults)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from reelbench.engines.capabilities import Calibration
 from reelbench.engines.fingerprint import fingerprint
 from reelbench.engines.yolo_export import YOLOExport
 from reelbench.errors import AnalyzerError, UnavailableError
+from reelbench.owners import temporary_folder
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -153,10 +153,10 @@ class OnnxRuntime:
             raise AnalyzerError(f"ONNX Runtime failed on a batch of shape {shape}: {error}") from error
 
     def _profiled(self) -> list[dict[str, Any]]:
-        with tempfile.TemporaryDirectory(prefix="reelbench-ort-") as folder:
+        with temporary_folder("reelbench-ort-") as folder:
             options = self._options()
             options.enable_profiling = True
-            options.profile_file_prefix = str(Path(folder) / "profile")
+            options.profile_file_prefix = str(folder / "profile")
             session = self._open(options)
             self._run(session, self._feed)
             events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from itertools import islice, product
 from pathlib import Path
 from string import ascii_lowercase
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reelbench.errors import ConfigError
+from reelbench.owners import temporary_folder
 from reelbench.paths import write_text
 
 MODEL, CONFIG, VOCABULARY = "model.bin", "config.json", "vocabulary.json"
@@ -81,9 +81,8 @@ def write(folder: Path, spec: Any, tokenizer: Any) -> None:
     # Whisper's last layer is its first one, and stands in the file once.
     spec.decoder.projection.weight = "decoder/embeddings/weight"
     folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder, prefix=".writing-") as part:
-        made = Path(part)
-        spec.save(part)
+    with temporary_folder(".writing-", folder) as made:
+        spec.save(str(made))
         tokenizer.save(str(made / TOKENIZER))
         write_text(made / PREPROCESSOR, json.dumps(_SOUND))
         for name in (CONFIG, VOCABULARY, TOKENIZER, PREPROCESSOR, MODEL):

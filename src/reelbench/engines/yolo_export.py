@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
-import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +14,7 @@ from reelbench.engines.base import Availability
 from reelbench.engines.fingerprint import fingerprint
 from reelbench.engines.ultralytics import MEND, open_yolo, torch_extra
 from reelbench.errors import AnalyzerError, UnavailableError
+from reelbench.owners import temporary_folder
 from reelbench.paths import atomic_path, write_text
 
 
@@ -54,8 +54,8 @@ class YOLOExport:
             raise UnavailableError(f"the ONNX export of {model.name}: {state.reason}", state.mend)
         yolo = open_yolo(model, self._seed)
         # The exporter writes beside the weights, or into the working folder: neither is ours to write into.
-        with tempfile.TemporaryDirectory(prefix="reelbench-export-") as scratch:
-            yolo.model.pt_path = str(Path(scratch) / "model.pt")
+        with temporary_folder("reelbench-export-") as scratch:
+            yolo.model.pt_path = str(scratch / "model.pt")
             written = self._export(yolo, model)
             # The network goes last: once it is there, everything is.
             write_text(folder / "export.json", json.dumps(self._provenance(model), indent=2, sort_keys=True))

@@ -15,6 +15,7 @@ from reelbench.bench.record_folder import RecordFolder
 from reelbench.bench.run_folder import safe_name
 from reelbench.load.records import LoadRecord, Memory, Query
 from reelbench.paths import write_text
+from reelbench.system.folder import sweep_spools
 
 
 class LoadFolder(RecordFolder[LoadRecord]):
@@ -22,10 +23,9 @@ class LoadFolder(RecordFolder[LoadRecord]):
 
     @classmethod
     def create(cls, runs_dir: Path, record: LoadRecord) -> LoadFolder:
-        """As `RecordFolder.create`, with the record in it."""
-        folder = super().create(runs_dir, record)
-        folder.save()
-        return folder
+        """As `RecordFolder.create`; what was decoded for killed ones is removed."""
+        sweep_spools(runs_dir / cls.HOME, "*/system/*")
+        return super().create(runs_dir, record)
 
     def save(self) -> None:
         """The record, and its tables beside it."""

@@ -16,9 +16,11 @@ from pydantic import TypeAdapter
 from reelbench.errors import MediaError
 from reelbench.media.probing import probe
 from reelbench.media.types import ClipInfo, Limits
+from reelbench.processes import die_with_parent
 
 
 def main() -> None:
+    die_with_parent()
     limits = TypeAdapter(Limits).validate_json(sys.argv[1])
     infos = TypeAdapter(ClipInfo)
     answer_with({"ready": True})

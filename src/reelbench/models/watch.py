@@ -14,21 +14,25 @@ _EVERY_S = 0.5
 
 
 @contextmanager
-def watched(folder: Path, total: int, progress: Bytes) -> Iterator[None]:
-    """Report the bytes below ``folder`` twice a second, from a thread of its own, while the block runs."""
-    stop = threading.Event()
+def watched(folder: Path, total: int, progress: Bytes) -> Iterator[threading.Event]:
+    """Report the bytes below ``folder`` twice a second, from a thread of its own, while the block runs.
+
+    Yields an event that is set where ``progress`` wants the download stopped.
+    """
+    stop, unwanted = threading.Event(), threading.Event()
 
     def look() -> None:
         while not stop.wait(_EVERY_S):
             try:
                 progress(min(size_of(folder), total), total)
             except Stopped:
-                return  # the other program ends by itself
+                unwanted.set()
+                return
 
     thread = threading.Thread(target=look, name="reelbench-download-progress", daemon=True)
     thread.start()
     try:
-        yield
+        yield unwanted
     finally:
         stop.set()
         thread.join()

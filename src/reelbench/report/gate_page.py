@@ -12,7 +12,9 @@ from reelbench.report.gate_report import EXIT_WORDS, check_lines, foot_lines
 from reelbench.report.render import render
 
 PAGE = "report.html"
-LEVELS = {"passed": "good", "failed": "bad", "invalid": "bad", "inconclusive": "warn", "unavailable": "warn"}
+LEVELS = {"passed": "good", "failed": "bad", "invalid": "bad"} | dict.fromkeys(
+    ("inconclusive", "unavailable", "running", "interrupted"), "warn"
+)
 
 
 def write_gate_page(record: GateRecord, target: Path) -> Path:

@@ -21,6 +21,8 @@ STYLES = {
     "invalid": "bold red",
     "inconclusive": "bold yellow",
     "unavailable": "bold yellow",
+    "running": "bold yellow",
+    "interrupted": "bold yellow",
 }
 EXIT_WORDS = {
     0: "passes", 1: "a limit is broken", 3: "not decided", 4: "something could not run here", 5: "figures must not be used",

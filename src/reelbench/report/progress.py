@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from reelbench.console import console
+from reelbench.processes import how_to_stop
 from reelbench.report.wording import duration, plain
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ class Progress:
         self._end_bar()
 
     def __enter__(self) -> Self:
+        if advice := how_to_stop():
+            self._line(advice)
         return self
 
     def __exit__(

@@ -11,6 +11,7 @@ from pathlib import Path
 from reelbench.corpus.clip import Truth
 from reelbench.errors import AnalyzerError, ReelBenchError
 from reelbench.media.types import Frame
+from reelbench.processes import die_with_parent
 from reelbench.results import AnalyzerResult, Box
 
 WIDTH = 400
@@ -118,6 +119,7 @@ def _answer(
     pipe: Connection, path: Path, wanted: Sequence[float], results: Sequence[AnalyzerResult], truth: Truth | None
 ) -> None:
     """What the child does: send the frames, or the error that says why there are none."""
+    die_with_parent()
     try:
         pipe.send(frames_at(path, wanted, results, truth))
     except ReelBenchError as error:

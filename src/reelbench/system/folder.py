@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +11,11 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 
+from reelbench.bench.record_folder import claim_newest, read_record_file, settle_killed
 from reelbench.bench.run_folder import safe_name
 from reelbench.errors import InputError
-from reelbench.paths import claim, describe_os_error, write_text
+from reelbench.owners import UNFINISHED, Held, claim, new_folder, sweep
+from reelbench.paths import describe_os_error, write_text
 from reelbench.results import AnalyzerResult
 from reelbench.system.records import Span, SystemRecord
 from reelbench.system.tasks import Key
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 RECORD = "system.json"
 TIMELINE = "timeline.jsonl"
+SCRATCH = "scratch"
+_OUTSIDE = "reelbench-"
 
 
 class SystemFolder:
@@ -34,33 +36,31 @@ class SystemFolder:
         self.path = path
         self.record = record
         self.spans: list[Span] = []
-        self.scratch = scratch / f"reelbench-{record.id}" if scratch is not None else path / "scratch"
+        self.scratch = scratch / f"{_OUTSIDE}{record.id}" if scratch is not None else path / SCRATCH
         self._lock: FileLock | None = None
+        self._spool: Held | None = None
 
     @classmethod
     def create(cls, runs_dir: Path, record: SystemRecord, scratch: Path | None) -> SystemFolder:
         """A new folder ``runs_dir``/<id>; OutputError where it cannot be written."""
         path = runs_dir / record.id
+        settle_killed(runs_dir, RECORD, SystemRecord)
+        sweep_spools(runs_dir, "*", scratch)
+        folder = cls(path, record, scratch)
         try:
-            for name in ("results", "logs"):
-                (path / name).mkdir(parents=True)
+            with new_folder(path) as made:
+                for name in ("results", "logs"):
+                    (made / name).mkdir()
+                folder._lock = claim(made)
+                write_text(made / RECORD, record.model_dump_json(indent=1))
         except OSError as error:
             raise describe_os_error(error, path, "cannot create the run's folder") from error
-        folder = cls(path, record, scratch)
-        folder.claim()
-        folder.save()
         return folder
 
     @classmethod
     def open(cls, path: Path, scratch: Path | None = None) -> SystemFolder:
         """An existing folder with its timeline; InputError where it is none, or damaged."""
-        try:
-            record = SystemRecord.model_validate_json((path / RECORD).read_bytes())
-        except FileNotFoundError:
-            raise InputError(f"{path} is no folder of a system run: it has no {RECORD}") from None
-        except ValidationError as error:
-            raise InputError(f"{path / RECORD}: {error.errors()[0]['msg']}") from error
-        folder = cls(path, record, scratch)
+        folder = cls(path, read_record_file(path / RECORD, SystemRecord, "the folder of a system run"), scratch)
         folder.spans = _read_timeline(path / TIMELINE)
         return folder
 
@@ -115,12 +115,18 @@ class SystemFolder:
 
     def clear_scratch(self) -> None:
         shutil.rmtree(self.scratch, ignore_errors=True)
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None
 
     def open_scratch(self, clip: str) -> Path:
         """An empty folder for what is decoded of ``clip``; OutputError where it cannot be made."""
         path = self.scratch / safe_name(clip)
         shutil.rmtree(path, ignore_errors=True)
         try:
+            if self._spool is None:
+                self.scratch.mkdir(parents=True, exist_ok=True)
+                self._spool = Held.of(self.scratch)
             path.mkdir(parents=True)
         except OSError as error:
             raise describe_os_error(error, path, "cannot create") from error
@@ -132,24 +138,25 @@ def new_id(system: str, plan: str) -> str:
     return f"{datetime.now():%Y%m%d-%H%M%S}-{safe_name(system)}-{safe_name(plan)}-{uuid4().hex[:6]}"
 
 
-def find_interrupted(
-    runs_dir: Path, key: str, scratch: Path | None, told: Callable[[str], None] = lambda text: None
-) -> SystemFolder | None:
+def find_interrupted(runs_dir: Path, key: str, scratch: Path | None) -> SystemFolder | None:
     """The newest unfinished run with this key that no live process has, claimed, its leftovers cleared."""
-    for file in sorted(runs_dir.glob(f"*/{RECORD}"), reverse=True):
-        try:
-            record = SystemRecord.model_validate_json(file.read_bytes())
-        except (ValidationError, OSError):
-            continue  # not ours, or damaged: nothing to go on with
-        if record.key != key or record.status not in ("running", "interrupted"):
-            continue
-        folder = SystemFolder(file.parent, record, scratch)
-        if folder.claim():
-            folder.spans = _read_timeline(file.parent / TIMELINE, mend=True)
-            folder.clear_scratch()
-            _clear_torn(file.parent)
-            return folder
-    return None
+    found = claim_newest(
+        runs_dir, RECORD, SystemRecord, lambda record: record.key == key and record.status in UNFINISHED
+    )
+    if found is None:
+        return None
+    folder = SystemFolder(found[0], found[1], scratch)
+    folder._lock = found[2]
+    folder.spans = _read_timeline(folder.path / TIMELINE, mend=True)
+    sweep_spools(runs_dir, "*", scratch)
+    return folder
+
+
+def sweep_spools(home: Path, runs: str, scratch: Path | None = None) -> None:
+    """Remove what was decoded for runs whose process is gone: in their folders (``runs`` below ``home``), and in ``scratch``."""
+    sweep(home.glob(f"{runs}/{SCRATCH}"))
+    if scratch is not None:
+        sweep(scratch.glob(f"{_OUTSIDE}*"))
 
 
 def _read_timeline(path: Path, mend: bool = False) -> list[Span]:
@@ -165,10 +172,3 @@ def _read_timeline(path: Path, mend: bool = False) -> list[Span]:
         return [Span.model_validate_json(line) for line in whole.splitlines() if line.strip()]
     except ValidationError as error:
         raise InputError(f"{path}: a line is damaged: {error.errors()[0]['msg']}") from error
-
-
-def _clear_torn(path: Path) -> None:
-    """Remove files that were being written when the run was killed (`reelbench.paths.atomic_path` names them so)."""
-    for file in path.rglob(".*.part*"):
-        if re.search(r"\.part(\.[a-z]+)?$", file.name):
-            file.unlink(missing_ok=True)

@@ -76,7 +76,7 @@ def _attempt(item: Local, target: Tracking, report: SyncReport, away: dict[Track
     """Send one folder (a run with its sweep), or note why it is not sent."""
     folder = str(item.folder)
     if item.record.status == "running":
-        report.skipped[folder] = "it is still running, or was cut off: run it again to finish it"
+        report.skipped[folder] = "it is still running"
     elif target.uri == OFF:
         report.skipped[folder] = "its configuration says tracking.uri=off; --uri sends it all the same"
     elif target in away:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reelbench.bench.environment import environment
 from reelbench.bench.live import Progress, Silent
+from reelbench.bench.record_folder import claim_newest, settle_killed
 from reelbench.bench.setup import job_of, open_clips, prepare_network
 from reelbench.comparison.arms import plan
 from reelbench.comparison.calibrated import calibration_file, read_calibration, write_calibration
@@ -28,7 +29,8 @@ from reelbench.comparison.schedule import stretched
 from reelbench.config import RunConfig, compose, digest
 from reelbench.errors import ConfigError, InputError
 from reelbench.models.store import ModelStore
-from reelbench.paths import claim, describe_os_error, write_text
+from reelbench.owners import UNFINISHED, claim, new_folder
+from reelbench.paths import describe_os_error, write_text
 from reelbench.results import Readable
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ class CalibrationState(BaseModel):
     created: str
     command: Readable
     key: str
-    status: Literal["running", "finished"] = "running"
+    status: Literal["running", "interrupted", "finished"] = "running"
     clips: list[str]
     slow_downs: list[float]
     looks: tuple[int, ...]
@@ -84,6 +86,7 @@ def calibrate(
     if resume:
         folder, state, lock = _interrupted(config.runs_dir, key)
         progress.message(f"calibration folder: {folder}")
+        state.status = "running"
         state.notes.append(f"resumed {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
     else:
         folder, lock = _created(config)
@@ -106,6 +109,10 @@ def calibrate(
     _save(folder, state)
     try:
         made = _decide(folder, state, bed, progress)
+    except BaseException:
+        state.status = "interrupted"
+        _save(folder, state)
+        raise
     finally:
         lock.release()
     what = f"{config.analyzer.name} {bed.a.ready.config.variant} on {', '.join(state.clips)} (measure {config.measure.name})"
@@ -216,24 +223,26 @@ def _created(config: RunConfig) -> tuple[Path, FileLock]:
     folder = (
         config.runs_dir / "calibrations" / f"{datetime.now():%Y%m%d-%H%M%S}-{config.analyzer.name}-{uuid4().hex[:6]}"
     )
+    settle_killed(folder.parent, FILE, CalibrationState)
     try:
-        folder.mkdir(parents=True)
+        with new_folder(folder) as made:
+            lock = claim(made)
     except OSError as error:
         raise describe_os_error(error, folder, "cannot create the calibration's folder") from error
-    lock = claim(folder)
     assert lock is not None, "the folder is new"
     return folder, lock
 
 
 def _interrupted(runs_dir: Path, key: str) -> tuple[Path, CalibrationState, FileLock]:
     """The newest unfinished calibration with this key that no live process has; ConfigError where there is none."""
-    for file in sorted((runs_dir / "calibrations").glob(f"*/{FILE}"), reverse=True):
-        try:
-            state = CalibrationState.model_validate_json(file.read_bytes())
-        except (ValidationError, OSError):
-            continue  # not ours, or damaged: nothing to go on with
-        if state.key == key and state.status == "running" and (lock := claim(file.parent)) is not None:
-            return file.parent, state, lock
+    found = claim_newest(
+        runs_dir / "calibrations",
+        FILE,
+        CalibrationState,
+        lambda state: state.key == key and state.status in UNFINISHED,
+    )
+    if found is not None:
+        return found
     raise ConfigError(
         "there is no interrupted calibration with these settings, clips, packages and machine to go on with",
         "leave out --resume to begin a new one",

@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +24,9 @@ from reelbench.comparison.gate.policy import Check
 from reelbench.comparison.gate.worktree import Commit
 from reelbench.config import RunConfig, search_path, validate
 from reelbench.errors import AnalyzerError, ConfigError, UnavailableError
+from reelbench.owners import temporary_folder
 from reelbench.paths import PACKAGE
+from reelbench.processes import run_tied
 
 COMPOSE_TIMEOUT_S = 120.0
 WORKING_TREE = "working tree"
@@ -127,7 +128,7 @@ def compose_there(overrides: Sequence[str], variant: str, analyzer: str, sides: 
         )
     command = [sides.a.python, "run.py", *search_path(sides.commit_config_dir), *overrides, "--cfg", "job", "--resolve"]
     try:
-        done = subprocess.run(
+        done = run_tied(
             command, cwd=sides.tree, env=sides.a.environment, capture_output=True, text=True, errors="replace",
             timeout=COMPOSE_TIMEOUT_S, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
@@ -143,8 +144,8 @@ def compose_there(overrides: Sequence[str], variant: str, analyzer: str, sides: 
 def describe(config: RunConfig, sides: Sides) -> dict[str, Any]:
     """What the commit's analyzer says of itself, in a process of its code. Raises ForeignCode where that speaks no common language,
     UnavailableError where this analyzer cannot be built there."""
-    with tempfile.TemporaryDirectory(prefix="reelbench-gate-") as scratch:
-        log = Path(scratch) / "worker.log"
+    with temporary_folder("reelbench-gate-") as scratch:
+        log = scratch / "worker.log"
         try:
             worker = WorkerProcess(job_of(config, log), sides.a)
         except (WorkerDied, OSError) as error:
@@ -169,7 +170,7 @@ def compile_both(sides: Sides) -> None:
     if os.environ.get("PYTHONDONTWRITEBYTECODE"):
         return
     for code in (sides.a, sides.b):
-        subprocess.run(
+        run_tied(
             [code.python, "-m", "compileall", "-q", str(code.source)],
             capture_output=True, timeout=COMPOSE_TIMEOUT_S, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip

@@ -15,6 +15,7 @@ from typing import Any
 from reelbench.config import digest
 from reelbench.errors import UnavailableError
 from reelbench.paths import describe_os_error, write_text
+from reelbench.processes import run_tied
 
 INSTALL_TIMEOUT_S = 3600.0
 _READY = "ready.txt"
@@ -69,9 +70,7 @@ def installed(environment: Environment) -> dict[str, str] | None:
         return None
     code = "import json; from importlib.metadata import distributions as d; print(json.dumps({x.name: x.version for x in d()}))"
     try:
-        done = subprocess.run(
-            [environment.python, "-I", "-c", code], capture_output=True, text=True, timeout=120, check=True
-        )
+        done = run_tied([environment.python, "-I", "-c", code], capture_output=True, text=True, timeout=120, check=True)
         return dict(sorted(json.loads(done.stdout).items()))
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
@@ -111,7 +110,7 @@ def _install(folder: Path, wanted: dict[str, Any]) -> None:
 def _run(command: Sequence[str], what: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     try:
-        done = subprocess.run(
+        done = run_tied(
             command, capture_output=True, text=True, errors="replace", timeout=INSTALL_TIMEOUT_S, check=False,
             env=environment, stdin=subprocess.DEVNULL,
         )  # fmt: skip

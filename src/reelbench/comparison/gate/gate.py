@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from reelbench.bench.environment import environment, git_state
 from reelbench.bench.live import Progress
+from reelbench.bench.record_folder import read_record_file, settle_killed
 from reelbench.bench.run_folder import safe_name
 from reelbench.comparison.ab import Request, carry_out
 from reelbench.comparison.arms import ArmPlan
@@ -41,8 +42,9 @@ from reelbench.comparison.gate.worktree import cache_dir, checkout, resolve, wor
 from reelbench.comparison.records import Calibrated, ComparisonRecord
 from reelbench.comparison.verdict import invalidate, metric_name
 from reelbench.config import RunConfig, compose, search_path
-from reelbench.errors import AnalyzerError, UnavailableError
-from reelbench.paths import write_text
+from reelbench.errors import EXIT_INTERRUPTED, AnalyzerError, UnavailableError
+from reelbench.owners import claim, new_folder
+from reelbench.paths import describe_os_error, write_text
 
 FILE = "gate.json"
 
@@ -169,8 +171,15 @@ def new_record(order: Order, design: str, a: Side, b: Side, calibration: Calibra
 def kept(record: GateRecord, runs_dir: Path) -> Iterator[Path]:
     """The folder of a gate, whose record is concluded and written however its measuring ends."""
     folder, started = runs_dir / "gates" / record.id, perf_counter()
+    settle_killed(folder.parent, FILE, GateRecord)
     record.interrupted = True
-    save(record, folder)
+    record.status, record.exit_code = "running", EXIT_INTERRUPTED
+    try:
+        with new_folder(folder) as made:
+            lock = claim(made)
+            save(record, made)
+    except OSError as error:
+        raise describe_os_error(error, folder, "cannot create the gate's folder") from error
     try:
         yield folder
         record.interrupted = False
@@ -178,6 +187,13 @@ def kept(record: GateRecord, runs_dir: Path) -> Iterator[Path]:
         record.seconds = perf_counter() - started
         record.conclude()
         save(record, folder)
+        if lock is not None:
+            lock.release()
+
+
+def read_gate(folder: Path) -> GateRecord:
+    """The record of a gate; InputError where there is none, or it is damaged."""
+    return read_record_file(folder / FILE, GateRecord, "the folder of a gate")
 
 
 def save(record: GateRecord, folder: Path) -> None:

@@ -37,6 +37,9 @@ EXIT_CODES: dict[Status, int] = {
     "passed": EXIT_OK,
 }
 """The worst first."""
+GateStatus = Literal[Status, "running", "interrupted"]
+"""``running`` is also what is left on the disk of a gate that was killed; whoever reads it finds out
+(`reelbench.bench.record_folder.read_record_file`)."""
 STATUSES: tuple[Status, ...] = tuple(EXIT_CODES)
 
 
@@ -115,7 +118,7 @@ class GateRecord(_Model):
     calibration: Calibrated | None = None
     checks: list[CheckResult] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
-    status: Status = "passed"
+    status: GateStatus = "passed"
     interrupted: bool = False
     exit_code: int = 0
     seconds: float = 0.0
@@ -123,11 +126,11 @@ class GateRecord(_Model):
     def conclude(self) -> None:
         """Status and exit code from the checks: the worst that the policy does not tolerate."""
         if self.interrupted:
-            self.status, self.exit_code = "inconclusive", EXIT_INTERRUPTED
+            self.status, self.exit_code = "interrupted", EXIT_INTERRUPTED
             return
         counted = {check.status for check in self.checks if not check.tolerated}
-        self.status = next((status for status in STATUSES if status in counted), "passed")
-        self.exit_code = EXIT_CODES[self.status]
+        worst: Status = next((status for status in STATUSES if status in counted), "passed")
+        self.status, self.exit_code = worst, EXIT_CODES[worst]
 
     @property
     def sentence(self) -> str:

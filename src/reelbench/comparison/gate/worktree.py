@@ -9,13 +9,14 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from reelbench.config import digest
 from reelbench.errors import ConfigError, InputError
 from reelbench.paths import PACKAGE, describe_os_error
+from reelbench.processes import run_tied
 
 TIMEOUT_S = 120.0
 _HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_NAMESPACE")
@@ -90,7 +91,7 @@ def worktree(top: Path, commit: Commit, parent: Path | None = None) -> Iterator[
     except OSError as error:
         raise describe_os_error(error, folder.parent, "cannot write") from error
     try:
-        _remove(top, folder)  # what a gate that was killed left there
+        _sweep(top, folder)
         _git(top, "worktree", "add", "--detach", "--force", str(folder), commit.sha)
         yield folder
     except _GitFailed as error:
@@ -107,8 +108,26 @@ def cache_dir() -> Path:
     return Path(platformdirs.user_cache_dir("reelbench")) / "gate"
 
 
+def _sweep(top: Path, mine: Path) -> None:
+    """Take away what gates that were killed left: in the folder that is ours now, and in those that nobody holds."""
+    from filelock import FileLock, Timeout
+
+    for left in mine.parent.glob("*.lock"):
+        if left.with_suffix("") == mine:
+            continue
+        try:
+            with FileLock(left, timeout=0):
+                shutil.rmtree(left.with_suffix(""), ignore_errors=True)
+                left.unlink(missing_ok=True)
+        except (Timeout, OSError):
+            continue  # in use, or not ours to remove
+    _remove(top, mine)
+
+
 def _remove(top: Path, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
+    with suppress(_GitFailed):  # git locks a worktree while it makes it: one that was cut off then stays locked
+        _git(top, "worktree", "unlock", str(folder))
     _git(top, "worktree", "prune")
 
 
@@ -120,7 +139,7 @@ def _git(folder: Path, *arguments: str) -> str:
     environment = {name: value for name, value in os.environ.items() if name not in _HOOK_VARIABLES}
     command = ["git", "-C", str(folder), "-c", "core.hooksPath=/dev/null", *arguments]
     try:
-        done = subprocess.run(
+        done = run_tied(
             command, capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S, check=False, env=environment,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip

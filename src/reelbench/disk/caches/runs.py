@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from reelbench.disk.caches.base import Place, Surroundings, in_use, item, unknown
 from reelbench.disk.records import Item, Part
 from reelbench.disk.walk import Walk
+from reelbench.owners import claimed, status_of
 
 _RECORDS = (
     "run.json", "system.json", "load.json", "comparison.json", "system_comparison.json",
@@ -34,6 +35,7 @@ def read(walk: Walk, around: Surroundings) -> Iterator[Item]:
 
 
 def _run(walk: Walk, around: Surroundings, entry: os.DirEntry[str], path: str) -> Iterator[Item]:
+    alive = claimed(walk.path(path))
     record = _record(walk, path) if entry.is_dir(follow_symlinks=False) else None
     if record is None and not (path.startswith("reference/") and entry.is_dir(follow_symlinks=False)):
         yield from unknown(walk, [entry], path.rpartition("/")[0])
@@ -50,7 +52,7 @@ def _run(walk: Walk, around: Surroundings, entry: os.DirEntry[str], path: str) -
         names=(f"run:{entry.name}",),
         logical=logical,
         busy=_busy(walk, around, part),
-        note="" if record in (None, "done") else f"{record}",
+        note="" if record in (None, "done") else status_of(f"{record}", alive),
     )
 
 

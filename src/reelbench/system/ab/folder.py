@@ -8,7 +8,11 @@ from uuid import uuid4
 
 from reelbench.bench.record_folder import RecordFolder
 from reelbench.bench.run_folder import safe_name
+from reelbench.owners import UNFINISHED
 from reelbench.system.ab.records import SystemComparison
+from reelbench.system.folder import sweep_spools
+
+_RUNS = "*/[ab]/system/*"
 
 
 class SystemComparisonFolder(RecordFolder[SystemComparison]):
@@ -17,10 +21,9 @@ class SystemComparisonFolder(RecordFolder[SystemComparison]):
 
     @classmethod
     def create(cls, runs_dir: Path, record: SystemComparison) -> SystemComparisonFolder:
-        """As `RecordFolder.create`, with the record in it."""
-        folder = super().create(runs_dir, record)
-        folder.save()
-        return folder
+        """As `RecordFolder.create`; what was decoded for killed ones is removed."""
+        sweep_spools(runs_dir / cls.HOME, _RUNS)
+        return super().create(runs_dir, record)
 
 
 def new_id(a: str, b: str) -> str:
@@ -35,9 +38,8 @@ def read_system_comparison(path: Path) -> SystemComparison:
 
 def find_interrupted(runs_dir: Path, resume_key: str) -> SystemComparisonFolder | None:
     """The newest comparison with this key that was cut off, or ended before its rule had decided, and that no live process has."""
-    for folder in SystemComparisonFolder.newest(runs_dir):
-        record = folder.record
-        unfinished = record.status in ("running", "interrupted") or record.ended_early
-        if record.resume_key == resume_key and unfinished and folder.claim():
-            return folder
-    return None
+    sweep_spools(runs_dir / SystemComparisonFolder.HOME, _RUNS)
+    return SystemComparisonFolder.unfinished(
+        runs_dir,
+        lambda record: record.resume_key == resume_key and (record.status in UNFINISHED or record.ended_early),
+    )
