@@ -122,6 +122,18 @@ def test_an_interrupted_run_goes_on_where_it_was(clips: Path, monkeypatch: pytes
     assert read_record(path.parent).status == "finished"
 
 
+def test_a_pass_that_was_saved_just_before_the_record_is_counted(clips: Path) -> None:
+    """The tables are written before the record: kill -9 in between."""
+    folder = run(clips)
+    folder.record.status, folder.record.clips[0].repetitions, folder.record.clips[0].status = "running", 1, "pending"
+    folder.save()
+    assert folder._lock is not None
+    folder._lock.release()
+    again = run(clips)
+    assert again.path == folder.path
+    assert [(clip.repetitions, clip.status) for clip in again.record.clips] == [(2, "measured")] * 3
+
+
 def test_a_run_that_another_process_still_measures_is_left_alone(clips: Path) -> None:
     first = run(clips)
     first.record.status = "running"  # as it is on disk while that process works; `first` still holds its lock

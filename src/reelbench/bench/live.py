@@ -100,6 +100,9 @@ class LiveRun:
         for clip in self.clips.values():
             rows = [r for r in folder.samples if r["kind"] == "timed" and r["clip"] == clip.name]
             clip.done, clip.seconds = len(rows), sum(row["total_s"] for row in rows)
+            if clip.done:  # a run that was killed may have saved a pass and not yet the record
+                clip.record.repetitions = clip.done
+                clip.record.status = "measured" if clip.record.status == "pending" else clip.record.status
         for text in self._upstream.notes:
             self.note(text)
         for name, failure in self._upstream.failed.items():
