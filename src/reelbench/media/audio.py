@@ -85,30 +85,32 @@ class SoundStream:
             if stream is None:
                 raise MediaError(f"{self.path}: no audio stream that can be decoded")
             tracks.check_audible(stream, self.path)
-            yield from self._placed(decoded(self.path, container, stream, self._damage))
+            tick = float(stream.time_base or 0)
+            yield from self._placed(decoded(self.path, container, stream, self._damage), tick)
         if not self._written:
             what = "its audio cannot be decoded" if self._damage.packets else "its audio stream holds no sound"
             raise MediaError(f"{self.path}: {what} after the first frame is shown")
 
-    def _placed(self, frames: Iterator[AudioFrame]) -> Iterator[Samples]:
+    def _placed(self, frames: Iterator[AudioFrame], tick: float) -> Iterator[Samples]:
         """Resampled stretches of sound that follow each other without a gap, each where its time stamp says."""
-        clock = _SoundClock(self._origins_s)
+        clock = _SoundClock(self._origins_s, tick)
         stretch: _Stretch | None = None
         for frame in frames:
             start_s = clock.tell(frame)
             if stretch is not None:
-                if start_s is None or abs(start_s - stretch.end_s) < _tolerance(frame):
-                    start_s = stretch.end_s
-                if start_s == stretch.end_s and stretch.takes(frame):
-                    yield from self._kept(stretch.add(frame))
-                    continue
+                end_s = stretch.end_s
+                if start_s is None or abs(start_s - end_s) < _LEAST_OFF_S or abs(start_s - end_s) < _tolerance(frame):
+                    start_s = end_s
+                    if (ready := stretch.add(frame)) is not None:
+                        yield from self._kept(ready)
+                        continue
                 yield from self._kept(stretch.finish())
             start_s = start_s or 0.0
             # Where the stretch before was resampled to the last sample, rounding must not leave a gap of one.
             if stretch is None or start_s != stretch.end_s:
                 yield from self._moved_to(round(start_s * self._rate))
             stretch = _Stretch(frame, start_s, self._rate)
-            yield from self._kept(stretch.add(frame))
+            yield from self._kept(stretch.add(frame) or [])
         if stretch is not None:
             yield from self._kept(stretch.finish())
 
@@ -119,8 +121,9 @@ class SoundStream:
         while (missing := position - self._written) > 0:
             yield self._counted(np.zeros(min(missing, _AT_ONCE), np.float32))
 
-    def _kept(self, pieces: Iterator[NDArray[np.int32]]) -> Iterator[Samples]:
-        for piece in pieces:
+    def _kept(self, pieces: Sequence[AudioFrame]) -> Iterator[Samples]:
+        for ready in pieces:
+            piece = ready.to_ndarray().view(np.int32)[0]
             kept = piece[self._skip :]
             self._skip -= len(piece) - len(kept)
             if len(kept):
@@ -139,16 +142,17 @@ class SoundStream:
 class _SoundClock:
     """When sound frames are heard, in seconds of the clip."""
 
-    def __init__(self, origins_s: Sequence[float]) -> None:
+    def __init__(self, origins_s: Sequence[float], tick: float) -> None:
+        self._tick = tick
         self._origin, self._later = origins_s[0], list(origins_s[1:])
         self._latest_s = float("-inf")
         self._end_s = 0.0
 
     def tell(self, frame: AudioFrame) -> float | None:
         """None: it follows the one before, as far as anybody knows."""
-        time_s = frame.time
-        if time_s is None:
+        if frame.pts is None:
             return None
+        time_s = frame.pts * self._tick
         if time_s <= self._latest_s - JUMP_S:
             # The container's clock starts anew. Pictures do so at the same place: where they go on, sound does.
             self._origin = self._later.pop(0) if self._later else time_s - self._end_s
@@ -167,31 +171,26 @@ class _Stretch:
     def __init__(self, first: AudioFrame, start_s: float, rate: int) -> None:
         import av
 
-        self._kind = _kind(first)
-        self._start_s, self._samples, self.rate = start_s, 0, first.sample_rate
+        self._start_s, self._samples, self._rate = start_s, 0, first.sample_rate
         self._resampler = av.AudioResampler(format="s32", layout="mono", rate=rate, frame_size=_AT_ONCE)
 
     @property
     def end_s(self) -> float:
-        return self._start_s + self._samples / self.rate
+        return self._start_s + self._samples / self._rate
 
-    def takes(self, frame: AudioFrame) -> bool:
-        return _kind(frame) == self._kind
-
-    def add(self, frame: AudioFrame) -> Iterator[NDArray[np.int32]]:
+    def add(self, frame: AudioFrame) -> Sequence[AudioFrame] | None:
+        """What is resampled by now; None where ``frame`` has another rate, layout or format and was not taken."""
+        try:
+            ready = self._resampler.resample(frame)
+        except ValueError as error:
+            if "does not match" not in str(error):
+                raise
+            return None
         self._samples += frame.samples
-        return self._through(frame)
+        return ready
 
-    def finish(self) -> Iterator[NDArray[np.int32]]:
-        return self._through(None)
-
-    def _through(self, frame: AudioFrame | None) -> Iterator[NDArray[np.int32]]:
-        for ready in self._resampler.resample(frame):
-            yield ready.to_ndarray().view(np.int32)[0]
-
-
-def _kind(frame: AudioFrame) -> tuple[int, str, str]:
-    return frame.sample_rate, frame.layout.name, frame.format.name
+    def finish(self) -> Sequence[AudioFrame]:
+        return self._resampler.resample(None)
 
 
 def _tolerance(frame: AudioFrame) -> float:
