@@ -91,6 +91,8 @@ class LiveRun:
         self._workers = RestartingWorker(self._load)
         self._warm = False
         self._planned = False
+        self.package = ""
+        """The folder of the code that the worker runs, or ran last."""
         self.starts_s: list[float] = []
         self.parent_cpu_s = 0.0
         self.delays_s: dict[str, float] = {}
@@ -175,12 +177,6 @@ class LiveRun:
         answer = self._analyze(worker, clip, f"pass {clip.done + 1}", told)
         return answer, checked_result(answer["result"], clip.name)
 
-    @property
-    def package(self) -> str:
-        """The folder of the code that the worker runs."""
-        process = self._workers.process
-        return str(process.package) if process is not None else ""
-
     def stop(self) -> None:
         """Let the worker end; the next pass starts a fresh one, which is then no incident."""
         self._planned = self._planned or self._workers.process is not None
@@ -219,7 +215,7 @@ class LiveRun:
             load_s = self._timed(lambda: worker.ask("load", timeout_s=self._measure.load_timeout_s))
         except AnalyzerError as error:
             raise LoadFailed(f"cannot load: {error.message}", f"{self.job.log} has the details") from error
-        self._warm = False
+        self._warm, self.package = False, str(worker.package)
         self.starts_s.append(worker.process_s + load_s)
         cold = self._record.cold_start
         if not cold.load_s:
