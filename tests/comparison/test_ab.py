@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from time import thread_time
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from reelbench.bench.live import LiveRun
+from reelbench.bench.process import WorkerProcess
 from reelbench.bench.run_folder import read_record
 from reelbench.comparison.ab import compare
 from reelbench.comparison.folder import ComparisonFolder, read_comparison
@@ -84,6 +86,31 @@ def test_what_cannot_be_trusted_is_invalid(clips: Path, b: str, words: list[str]
     record = read_comparison(ab(clips, FASTER, b).path)
     assert record.verdict == "invalid" and record.exit_code == EXIT_FAILED
     assert all(word in record.sentence for word in words), record.sentence
+
+
+def test_the_comparing_process_may_work_between_passes_but_not_during_them(
+    clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where passes are short, setting up is long beside them: counting it made honest comparisons invalid."""
+    ask, disturbed = WorkerProcess.ask, False
+
+    def busy(self: WorkerProcess, request: str, *args: Any, **more: Any) -> Any:
+        until = thread_time() + (0.3 if request in ("load", "evidence") else 0.0)
+        while thread_time() < until:
+            pass
+        answer = ask(self, request, *args, **more)
+        if (
+            disturbed and request == "analyze"
+        ):  # test_audits.py burns real time: how much a pass gets is up to the machine
+            self.waiting_cpu_s += 0.1 * answer["sample"]["total_s"]
+        return answer
+
+    monkeypatch.setattr(WorkerProcess, "ask", busy)
+    record = ab(clips, "plain", "plain").record
+    assert record.verdict != "invalid" and record.parent_cpu_share is not None and record.parent_cpu_share < 0.01
+    disturbed = True
+    record = ab(clips, "plain", "plain").record
+    assert record.verdict == "invalid" and "parent process: while passes were timed" in record.invalid
 
 
 def test_an_arm_that_fails_half_way_leaves_what_was_measured(clips: Path) -> None:

@@ -78,7 +78,8 @@ def repeated_frames(
     inferred: dict[str, int] = {}
     for turn in range(rounds):
         changing = [_noisy(frame, noise) for _ in range(copies) for frame in pictures]
-        repeated = [frame for frame in pictures for _ in range(copies)]
+        # Copies, too: the same memory four times over comes from the processor's caches, which would look like a memory of the variant.
+        repeated = [Frame(frame.image.copy(), frame.pts_s, frame.index) for frame in pictures for _ in range(copies)]
         kinds = [("changing", changing), ("repeated", repeated)]
         for kind, frames in kinds if turn % 2 else reversed(kinds):
             stream = _stamped(frames, pictures)

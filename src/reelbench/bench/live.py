@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import process_time
 from typing import Any, Protocol, TypeVar
 
 from reelbench.bench.decoded import corrected, note_facts
@@ -94,7 +93,7 @@ class LiveRun:
         self.package = ""
         """The folder of the code that the worker runs, or ran last."""
         self.starts_s: list[float] = []
-        self.parent_cpu_s = 0.0
+        self._watched_s = self._parent_cpu_s = 0.0
         self.delays_s: dict[str, float] = {}
         self.disk: LowDisk | None = None
         """Between passes it is waited for room, where this is given."""
@@ -177,6 +176,11 @@ class LiveRun:
         answer = self._analyze(worker, clip, f"pass {clip.done + 1}", told)
         return answer, checked_result(answer["result"], clip.name)
 
+    @property
+    def parent_cpu_share(self) -> float:
+        """CPU seconds of this process for each second of a pass while it was timed, over all passes that it asked for."""
+        return self._parent_cpu_s / self._watched_s if self._watched_s else 0.0
+
     def stop(self) -> None:
         """Let the worker end; the next pass starts a fresh one, which is then no incident."""
         self._planned = self._planned or self._workers.process is not None
@@ -212,7 +216,7 @@ class LiveRun:
         self._progress.stage("loading")
         try:
             worker = WorkerProcess(self.job, self.code)
-            load_s = self._timed(lambda: worker.ask("load", timeout_s=self._measure.load_timeout_s))
+            load_s = worker.ask("load", timeout_s=self._measure.load_timeout_s)
         except AnalyzerError as error:
             raise LoadFailed(f"cannot load: {error.message}", f"{self.job.log} has the details") from error
         self._warm, self.package = False, str(worker.package)
@@ -239,7 +243,7 @@ class LiveRun:
                 break
         self._record.cold_start.first_pass_s = self._record.cold_start.first_pass_s or seconds[0]
         self._record.warmup = Warmup(passes=len(seconds), stationary=stationary(steady), note=f"on {clip.name}")
-        self._record.evidence = self._timed(lambda: worker.ask("evidence", timeout_s=60))
+        self._record.evidence = worker.ask("evidence", timeout_s=self._measure.load_timeout_s)
 
     def _analyze(
         self, worker: WorkerProcess, clip: LiveClip, phase: str, told: Callable[[str], None]
@@ -252,9 +256,13 @@ class LiveRun:
         delay_s, upstream = self.delays_s.get(clip.name, 0.0), self._upstream.of(clip.name)
 
         def analyze() -> dict[str, Any]:
-            answer: dict[str, Any] = self._timed(
-                lambda: worker.analyze(clip.name, clip.info, self._measure.clip_timeout_s, report, delay_s, upstream)
+            answer: dict[str, Any] = worker.analyze(
+                clip.name, clip.info, self._measure.clip_timeout_s, report, delay_s, upstream
             )
+            sample = answer["sample"]
+            sample["parent_cpu_s"] = worker.waiting_cpu_s
+            self._parent_cpu_s += sample["parent_cpu_s"]
+            self._watched_s += sample["total_s"]
             return answer
 
         answer = analyze()
@@ -264,13 +272,6 @@ class LiveRun:
         # The analyzer was told a wrong duration, and what it derived from that is wrong: this pass does not count.
         clip.info, clip.record.duration_s = info, info.duration_s
         return analyze()
-
-    def _timed(self, ask: Callable[[], T]) -> T:
-        before = process_time()
-        try:
-            return ask()
-        finally:
-            self.parent_cpu_s += process_time() - before
 
     def note(self, text: str) -> None:
         if text not in self._record.notes:

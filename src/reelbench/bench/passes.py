@@ -44,9 +44,7 @@ class Passes:
                 for clip in wanted:
                     self._live.pass_over(clip, lambda phase, name=clip.name: self._tell(name, phase))  # type: ignore[misc]
             self._live.stop()
-            timed = sum(row["total_s"] for row in self._folder.samples)
-            if timed:
-                self._folder.record.summary["parent_cpu_share"] = self._live.parent_cpu_s / timed
+            self._folder.record.summary["parent_cpu_share"] = self._live.parent_cpu_share
         finally:
             self._live.kill()
             self._folder.save()

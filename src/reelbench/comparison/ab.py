@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter, process_time
+from time import perf_counter
 from typing import Literal
 
 from reelbench.bench.environment import environment
@@ -18,7 +18,7 @@ from reelbench.bench.runner import conclude
 from reelbench.bench.scoring import add_agreement, against_truth
 from reelbench.bench.setup import Clips, open_clips
 from reelbench.comparison.arms import ArmPlan, check_alike, open_arm, plan
-from reelbench.comparison.audits import audit_arm, audit_parent
+from reelbench.comparison.audits import audit_arm, audit_parent, parent_share
 from reelbench.comparison.calibrated import delta, read_calibration
 from reelbench.comparison.folder import ComparisonFolder, find_interrupted, new_id
 from reelbench.comparison.pairing import ARMS, Pairing, one_sided
@@ -75,11 +75,10 @@ def carry_out(request: Request, progress: Progress) -> ComparisonFolder:
             lives[arm.name] = open_arm(arm, folder, clips, store, request.command, progress)
         folder.save()
         pairing = Pairing(folder, lives, _rule(request, clips, record), config.measure.pairs, progress)
-        before, before_cpu = perf_counter(), process_time()
         pairing.run()
-        record.parent_cpu_share = (process_time() - before_cpu) / max(perf_counter() - before, 1e-9)
+        record.parent_cpu_share = parent_share(record.pairs)
         progress.stage("audits")
-        record.audits = _audits(request, lives, config.measure.clip_timeout_s)
+        record.audits = _audits(request, lives, record, config)
         pairing.stop()
         _conclude_arms(request, lives, clips, folder)
         decide(folder, config, pairing.looks, request.comparisons)
@@ -144,11 +143,14 @@ def _open_folder(request: Request, clips: Clips, store: ModelStore) -> Compariso
     return ComparisonFolder.create(config.runs_dir, record)
 
 
-def _audits(request: Request, lives: dict[ArmName, LiveRun], timeout_s: float) -> list[Audit]:
-    audits = [audit_parent(list(lives.values()))]
+def _audits(
+    request: Request, lives: dict[ArmName, LiveRun], record: ComparisonRecord, config: RunConfig
+) -> list[Audit]:
+    smallest, _ = delta(config.comparison.smallest_change, record.calibration)
+    audits = [audit_parent(record.pairs, smallest)]
     for arm in (request.a, request.b):
         source: Path | None = arm.code.source if arm.code is not None else None
-        audits += audit_arm(arm.name, lives[arm.name], timeout_s, source)
+        audits += audit_arm(arm.name, lives[arm.name], config.measure.clip_timeout_s, source)
     return audits
 
 

@@ -154,8 +154,10 @@ class Pairing:
             repetitions=repetitions,
             a_s=statistic(a),
             b_s=statistic(b),
-            a_queue=_queue_share(samples["a"]),
-            b_queue=_queue_share(samples["b"]),
+            a_queue=_share("run_queue_s", samples["a"]),
+            b_queue=_share("run_queue_s", samples["b"]),
+            a_parent=_share("parent_cpu_s", samples["a"]),
+            b_parent=_share("parent_cpu_s", samples["b"]),
         )
 
     def _told(self, name: ArmName, clip: LiveClip) -> Callable[[str], None]:
@@ -169,11 +171,11 @@ class Pairing:
         self._progress.update(clip.name, f"{label}: {phase}", done, goal, left)
 
 
-def _queue_share(samples: list[Sample]) -> float | None:
-    """Run-queue delay per second of wall time, over the passes of a slice."""
-    if any(row["run_queue_s"] is None for row in samples):
+def _share(column: str, samples: list[Sample]) -> float | None:
+    """Seconds of ``column`` per second of wall time, the mean over the passes of a slice; None where a pass has no such figure."""
+    if any(row[column] is None for row in samples):
         return None
-    return float(mean(row["run_queue_s"] / row["total_s"] for row in samples))
+    return float(mean(row[column] / row["total_s"] for row in samples))
 
 
 def left_out_text(arms: Mapping[ArmName, LiveRun], clip: str) -> str:

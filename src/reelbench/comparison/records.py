@@ -149,7 +149,8 @@ class Audit(_Model):
 class Pair(_Model):
     """One clip through both arms. ``a_s`` and ``b_s`` are the declared statistic over the passes of the slice, which ran in the order
     ``order`` ('ABBA'); ``a_queue`` and ``b_queue`` are run-queue delay per second of wall time (None where the kernel does not say).
-    ``repetitions``: the first and last + 1 repetition of this clip in both arms' samples."""
+    ``a_parent`` and ``b_parent``: CPU seconds of the comparing process per second of wall time while the passes were timed (None
+    where nobody watched). ``repetitions``: the first and last + 1 repetition of this clip in both arms' samples."""
 
     index: int
     clip: str
@@ -159,6 +160,8 @@ class Pair(_Model):
     b_s: float
     a_queue: float | None = None
     b_queue: float | None = None
+    a_parent: float | None = None
+    b_parent: float | None = None
 
     @property
     def log_ratio(self) -> float:
@@ -227,7 +230,8 @@ class ComparisonRecord(_Model):
 
     ``design``: 'interleaved' (both alive, pair by pair), 'code' (the same, arms are two commits), 'separate runs' (made before, at
     different times). ``verdict`` is that on speed, or 'invalid'; ``invalid`` then says why. ``sentence`` is the whole answer for a
-    reader in a hurry. ``status`` as of a run. ``parent_cpu_share``: what the comparing process itself used of a core.
+    reader in a hurry. ``status`` as of a run. ``parent_cpu_share``: CPU
+    seconds of the comparing process per second of a pass while it was timed, the mean over pairs and arms.
     """
 
     version: int = COMPARISON_VERSION

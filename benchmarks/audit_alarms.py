@@ -1,0 +1,181 @@
+"""How often do the audits of `reelbench ab` fail an honest comparison? A variant against itself, a fast one, on busy cores.
+
+    python benchmarks/audit_alarms.py --comparisons 200 --busy 2 --out reports/audit_alarms.json
+
+The analyzer (`support.analyzers.Brightness` of the tests) sees tiny frames of tiny clips, so that a pass
+takes a few milliseconds: what the comparing process does weighs most there. ``--busy`` starts so many
+other processes that use a core each; the load average is in the report. ``--burn-ms`` makes each frame
+cost more. With ``--cheat parent`` the comparing process uses processor time in every second pass: those
+comparisons must fail the audit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from statistics import median
+from time import thread_time
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from reelbench.bench.environment import environment  # noqa: E402
+from reelbench.bench.live import Silent  # noqa: E402
+from reelbench.bench.process import WorkerProcess  # noqa: E402
+from reelbench.bench.setup import open_clips  # noqa: E402
+from reelbench.comparison.ab import Request, _audits, _open_folder  # noqa: E402
+from reelbench.comparison.arms import open_arm, plan  # noqa: E402
+from reelbench.comparison.audits import parent_share  # noqa: E402
+from reelbench.comparison.pairing import Pairing  # noqa: E402
+from reelbench.comparison.records import Audit, Pair  # noqa: E402
+from reelbench.comparison.rule import Rule  # noqa: E402
+from reelbench.comparison.statistics import clopper_pearson  # noqa: E402
+from reelbench.models.store import ModelStore  # noqa: E402
+from reelbench.paths import write_text  # noqa: E402
+from support.clips import make_clip  # noqa: E402
+
+PAIRS, FRESH_EVERY = 10, 20
+COMMAND = "benchmarks/audit_alarms.py"
+
+
+@contextmanager
+def busy(cores: int) -> Iterator[None]:
+    """Keep so many cores busy with other processes."""
+    burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(cores)]
+    try:
+        yield
+    finally:
+        for burner in burners:
+            burner.kill()
+            burner.wait()
+
+
+class Honest:
+    """A variant against itself, on live workers that are started again for every `FRESH_EVERY`-th comparison."""
+
+    def __init__(self, work: Path, burn_ms: float) -> None:
+        settings = [
+            f"hydra.searchpath=['file://{ROOT / 'tests' / 'conf'}']",
+            "analyzer=brightness",
+            "corpus=folder",
+            f"corpus.path={work / 'clips'}",
+            "measure=quick",
+            f"runs_dir={work / 'runs'}",
+            "tracking.uri=off",
+        ]
+        arm = f"plain analyzer.burn_ms={burn_ms}"
+        a, b = plan("a", arm, settings), plan("b", arm, settings)
+        self.config = a.ready.config
+        clips = open_clips(self.config, [], ModelStore(), Silent())
+        request = Request(a, b, COMMAND)
+        self.folder = _open_folder(request, clips, ModelStore())
+        self.lives = {arm.name: open_arm(arm, self.folder, clips, ModelStore(), COMMAND, Silent()) for arm in (a, b)}
+        self._request = request
+
+    def compare(self, number: int) -> tuple[list[Pair], list[Audit]]:
+        """One comparison with its audits, as `reelbench ab measure=quick` makes it."""
+        for live in self.lives.values():
+            if number % FRESH_EVERY == 0:
+                live.stop()
+            live.folder.samples[:] = [row for row in live.folder.samples if row["kind"] == "warmup"]
+            live.folder.frames.clear()
+        record = self.folder.record
+        record.pairs, record.resume_key = [], str(number)  # a schedule of its own
+        pairing = Pairing(self.folder, self.lives, Rule(looks=(PAIRS,)), self.config.measure.pairs, Silent())
+        pairing.run()
+        return pairing.pairs, _audits(self._request, self.lives, record, self.config)
+
+
+@contextmanager
+def cheating() -> Iterator[None]:
+    """Burn processor time in this process while every second pass is timed."""
+    analyze, passes = WorkerProcess.analyze, []
+
+    def disturbed(self: WorkerProcess, *args: Any) -> Any:
+        passes.append(1)
+        stop = threading.Event()
+
+        def burn() -> None:
+            while not stop.is_set():
+                thread_time()
+
+        thread = threading.Thread(target=burn)
+        if len(passes) % 2:
+            thread.start()
+        try:
+            return analyze(self, *args)
+        finally:
+            stop.set()
+            if thread.ident:
+                thread.join()
+
+    WorkerProcess.analyze = disturbed  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        WorkerProcess.analyze = analyze  # type: ignore[method-assign]
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--comparisons", type=int, default=200)
+    asked.add_argument("--busy", type=int, default=2)
+    asked.add_argument("--burn-ms", type=float, default=0.0)
+    asked.add_argument("--cheat", choices=["parent"])
+    asked.add_argument("--out", type=Path)
+    told = asked.parse_args()
+    failed: Counter[str] = Counter()
+    shares, passes_s, texts, loads = [], [], [], []
+    with tempfile.TemporaryDirectory() as folder, busy(told.busy):
+        work = Path(folder)
+        (work / "clips").mkdir()
+        for name in ("a.mp4", "b.mp4", "c.mp4"):
+            make_clip(work / "clips" / name, frames=20)
+            (work / "clips" / name).with_suffix(".truth.json").write_text(json.dumps({"objects": []}))
+        bed = Honest(work, told.burn_ms)
+        for number in range(told.comparisons):
+            with cheating() if told.cheat else nullcontext():
+                pairs, audits = bed.compare(number)
+            failed.update({audit.name for audit in audits if audit.status == "failed"})
+            texts += [audit.text for audit in audits if audit.status == "failed"]
+            shares.append(parent_share(pairs) or 0.0)
+            loads.append(os.getloadavg()[0])
+            passes_s += [seconds for pair in pairs for seconds in (pair.a_s, pair.b_s)]
+            print(number + 1, *(audit.text for audit in audits if "parent" in audit.name), *failed.items(), flush=True)
+        for live in bed.lives.values():
+            live.stop()
+    alarms = {
+        name: {"failed": count, "of": told.comparisons, "bounds": clopper_pearson(count, told.comparisons)}
+        for name, count in {**dict.fromkeys(("parent process", "repeated frames"), 0), **failed}.items()
+    }
+    report = {
+        "command": "python benchmarks/audit_alarms.py " + " ".join(sys.argv[1:]),
+        "environment": environment(),
+        "audits": alarms,
+        "pass_ms": {"median": 1e3 * median(passes_s), "shortest": 1e3 * min(passes_s), "longest": 1e3 * max(passes_s)},
+        "parent_cpu_share": {"median": median(shares), "largest": max(shares)},
+        "load_average": {
+            "median": median(loads),
+            "smallest": min(loads),
+            "largest": max(loads),
+            "cores": os.cpu_count(),
+        },
+        "failures": texts,
+    }
+    print(json.dumps({key: value for key, value in report.items() if key != "environment"}, indent=1))
+    if told.out:
+        write_text(told.out, json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
