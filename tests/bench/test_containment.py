@@ -93,7 +93,7 @@ def ab(clips: Path, a: str, b: str) -> ComparisonFolder:
 
 
 def test_clips_that_both_arms_fail_on_are_left_out_of_a_comparison(clips: Path) -> None:
-    folder = ab(clips, "faulty", "faulty analyzer.burn_ms=3")
+    folder = ab(clips, "faulty", "faulty analyzer.pause_s=0.3")
     record = read_comparison(folder.path)
     assert record.verdict == "slower" and not record.invalid
     assert {pair.clip for pair in record.pairs} == set(GOOD) and len(record.pairs) == 8

@@ -19,9 +19,10 @@ class Brightness:
     """One event a sampled frame. ``faults`` maps a clip's name to 'raise', 'segfault', 'killed', 'hang', 'exit' or 'unstable';
     ``once`` names a file: where it is given, the fault happens only until that file exists.
 
-    ``burn_ms`` is what a frame costs in processor time. ``cheat``: 'caches' (a frame seen before costs nothing), 'watches' (finds more
-    when nobody times it), 'lazy' (looks only at the first frames), 'hallucinates' (says a wrong label), 'waits' (makes the file
-    ``once``.begun and goes on when there is ``once``)."""
+    ``burn_ms`` is what a frame costs in processor time; ``pause_s`` is how long each pass sleeps, for a verdict that a busy
+    machine cannot turn round: it costs no processor time, and is many times what a pass waits for a core. ``cheat``: 'caches' (a
+    frame seen before costs nothing), 'watches' (finds more when nobody times it), 'lazy' (looks only at the first frames),
+    'hallucinates' (says a wrong label), 'waits' (makes the file ``once``.begun and goes on when there is ``once``)."""
 
     def __init__(
         self,
@@ -31,9 +32,10 @@ class Brightness:
         contradiction: str = "",
         load_fault: str = "",
         burn_ms: float = 0.0,
+        pause_s: float = 0.0,
         cheat: str = "",
     ) -> None:
-        self._burn_s, self._cheat = burn_ms / 1e3, cheat
+        self._burn_s, self._pause_s, self._cheat = burn_ms / 1e3, pause_s, cheat
         self._seen: set[bytes] = set()
         self._faults, self._once, self._load_fault = dict(faults or {}), once, load_fault
         self._reason, self._contradiction = reason, contradiction
@@ -56,6 +58,7 @@ class Brightness:
     def analyze(self, material: Material) -> AnalyzerResult:
         fault = self._faults.get(material.clip, "")
         self._passes += 1
+        time.sleep(self._pause_s)
         events, frames = [], 0
         for frame in material.frames:
             frames += 1

@@ -19,7 +19,7 @@ from .test_bad_input import one_line, small_disk  # noqa: F401 - a fixture
 
 CONF = ("--config-dir", str(ROOT / "tests" / "conf"))
 LOOK = ("measure=quick", "measure.pairs.looks=[8]", "tracking.uri=off")
-ARMS = ("a=plain analyzer.burn_ms=6", "b=plain")
+ARMS = ("a=plain analyzer.pause_s=0.3", "b=plain")
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(
 def test_ctrl_c_keeps_the_pairs_and_resume_goes_on(settings: tuple[str, ...], tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
-    command = [sys.executable, "-m", "reelbench", "ab", *settings, "a=plain analyzer.burn_ms=30", "b=plain"]
+    command = [sys.executable, "-m", "reelbench", "ab", *settings, *ARMS]
     process = subprocess.Popen(taking_signals(command), cwd=work, env=environment(), stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not _pairs(work):

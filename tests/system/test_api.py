@@ -46,8 +46,8 @@ def test_measure_and_compare(clips: Path, tmp_path: Path) -> None:
 
     found = reelbench.compare(
         "brightness",
-        "plain analyzer.burn_ms=6",
-        "plain analyzer.burn_ms=1",
+        "plain analyzer.pause_s=0.3",
+        "plain",
         overrides=common,
         **where,  # type: ignore[arg-type]
     )
