@@ -117,6 +117,11 @@ def test_statistics_without_values_are_refused_with_the_way_out(written: Path, t
         ('{"benchmarks": [{}], "machine_info": {}, "datetime": "2026-03-01T12:00:00"}', "has no name"),
         ('{"benchmarks": [{"name": "x"}], "machine_info": {}, "datetime": "soon"}', "datetime"),
         (
+            '{"benchmarks": [{"name": "x", "stats": {"data": [1]}}, {"name": "x", "stats": {"data": [9]}}],'
+            ' "machine_info": {}, "datetime": "2026-03-01T12:00:00"}',
+            "two benchmarks that are called x",
+        ),
+        (
             '{"benchmarks": [{"name": "x", "stats": {"data": [1, NaN]}}], "machine_info": {}, "datetime": "2026-03-01T12:00:00"}',
             "value 2 is nan s",
         ),

@@ -85,7 +85,13 @@ def test_a_ref_is_what_the_user_meant_or_one_line(top: Path, tmp_path: Path) -> 
     subprocess.run(["git", "clone", "-q", "--depth", "1", f"file://{top}", str(shallow)], check=True)
     with pytest.raises(ConfigError, match="no commit 'main'") as refused:
         resolve(shallow, "main")
-    assert "shallow" in refused.value.hint
+    assert "git fetch --unshallow" in refused.value.hint
+    git(shallow, "fetch", "-q", "--depth", "1", "origin", "main:main")
+    with pytest.raises(ConfigError, match="no commit in common") as refused:
+        resolve(shallow, "main", merge_base=True)
+    assert refused.value.hint.endswith(": git fetch --unshallow")
+    git(shallow, "fetch", "-q", "--unshallow")
+    assert resolve(shallow, "main", merge_base=True).subject == "first"
 
 
 def test_only_a_checkout_has_commits(top: Path, tmp_path: Path) -> None:

@@ -13,18 +13,18 @@ from support.clips import make_clip
 ROOT = Path(__file__).parents[2]
 PARTS = ("src", "conf", "pyproject.toml", "constraints.txt", "run.py", "README.md", "LICENSE", ".github")
 
-SPINNING = '''"""Brightness of sampled frames, at a speed that is written here: ``WORK`` rounds of arithmetic a frame."""
+SPINNING = '''"""Brightness of sampled frames, at a speed that is written here: each pass sleeps for ``PAUSE_S``."""
 
 from __future__ import annotations
 
-import numpy as np
+import time
 
 from reelbench.analyzers.base import Material, Needs, WeightsSource
 from reelbench.engines.base import Availability, Evidence
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Event
 
-WORK = 20
+PAUSE_S = 0.06
 
 
 class Spinning:
@@ -43,12 +43,10 @@ class Spinning:
 
     def analyze(self, material: Material) -> AnalyzerResult:
         events, frames = [], 0
+        time.sleep(PAUSE_S)
         for frame in material.frames:
             frames += 1
             with material.phases("infer"):
-                values = np.asarray(frame.image, dtype=np.float64)
-                for _ in range(WORK):
-                    values = np.sqrt(values * values + 1e-9)
                 level = float(frame.image.mean()) / 255
             events.append(Event(start_s=frame.pts_s, end_s=frame.pts_s, label="brightness", score=level))
         return AnalyzerResult(

@@ -157,8 +157,8 @@ def test_the_github_workflow_passes_an_unchanged_branch(machine: Machine, tmp_pa
 
 def test_the_gitlab_job_fails_a_branch_that_is_slower(machine: Machine) -> None:
     text = (machine.work / SPINNING).read_text()
-    (machine.work / SPINNING).write_text(text.replace("WORK = 20", "WORK = 5000"))
-    machine.git("-c", "user.name=t", "-c", "user.email=t@example.invalid", "commit", "-qam", "Many times the work")
+    (machine.work / SPINNING).write_text(text.replace("PAUSE_S = 0.06", "PAUSE_S = 0.6"))
+    machine.git("-c", "user.name=t", "-c", "user.email=t@example.invalid", "commit", "-qam", "Many times the time")
 
     (job,) = yaml.safe_load((ROOT / "docs" / "ci" / "gitlab.yml").read_text()).values()
     given = {"CI_PROJECT_DIR": str(machine.work), "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main"}

@@ -25,8 +25,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     made = Repository(tmp_path_factory.mktemp("gate") / "checkout")
     made.clips()
     made.git("tag", "fast")
-    made.replace(SPINNING, "WORK = 20", "WORK = 5000")
-    made.commit("Many times the work")
+    made.replace(SPINNING, "PAUSE_S = 0.06", "PAUSE_S = 0.6")
+    made.commit("Many times the time")
     made.git("tag", "slow")
     made.replace("src/reelbench/bench/worker.py", 'if __name__ == "__main__":\n    main()\n', "")
     made.commit("No protocol")
@@ -89,7 +89,7 @@ def test_unchanged_code_passes_and_leaves_the_checkout_alone(checkout: Repositor
 
 
 def test_a_slow_down_in_the_working_tree_fails_and_one_that_was_mended_passes(checkout: Repository) -> None:
-    checkout.replace(SPINNING, "WORK = 20", "WORK = 5000")
+    checkout.replace(SPINNING, "PAUSE_S = 0.06", "PAUSE_S = 0.6")
     done = checkout.reelbench("gate", "bare", "--against", "fast", *QUICK)
     assert done.returncode == 1, done.stderr
     assert "FAILED (exit 1: a limit is broken)" in done.stdout
@@ -99,7 +99,7 @@ def test_a_slow_down_in_the_working_tree_fails_and_one_that_was_mended_passes(ch
     checkout.git("checkout", "-q", "--force", "fast")
     done = checkout.reelbench("gate", "bare", "--against", "slow", *QUICK)
     assert done.returncode == 0, done.stderr
-    assert "Many times the work" in done.stdout
+    assert "Many times the time" in done.stdout
 
 
 def test_a_variant_that_crashes_or_is_new_fails_unless_the_policy_says_otherwise(checkout: Repository) -> None:

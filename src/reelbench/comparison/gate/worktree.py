@@ -60,15 +60,21 @@ def resolve(top: Path, ref: str, *, merge_base: bool = False) -> Commit:
     try:
         sha = _git(top, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
     except _GitFailed as error:
-        shallow = _git(top, "rev-parse", "--is-shallow-repository") == "true"
-        more = "this clone is shallow: git fetch --unshallow" if shallow else f"git fetch, then: git log {ref}"
-        raise ConfigError(f"{top} has no commit '{ref}'", more) from error
+        hint = _unshallow(top) or f"git fetch, then: git log {ref}"
+        raise ConfigError(f"{top} has no commit '{ref}'", hint) from error
     if merge_base:
         try:
             sha = _git(top, "merge-base", sha, "HEAD")
         except _GitFailed as error:
-            raise ConfigError(f"'{ref}' and HEAD have no commit in common", "leave out --merge-base") from error
+            hint = _unshallow(top) or "leave out --merge-base"
+            raise ConfigError(f"'{ref}' and HEAD have no commit in common", hint) from error
     return Commit(ref, sha, _git(top, "log", "-1", "--format=%s", sha))
+
+
+def _unshallow(top: Path) -> str:
+    """What to do about a clone without its history, which CI services make by default; '' where it has all of it."""
+    shallow = _git(top, "rev-parse", "--is-shallow-repository") == "true"
+    return "this clone is shallow, its history was cut off: git fetch --unshallow" if shallow else ""
 
 
 @contextmanager

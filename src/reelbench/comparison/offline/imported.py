@@ -79,9 +79,13 @@ def _samples(content: Mapping[str, Any], file: Path) -> list[Row]:
     """All values of all benchmarks, as rows with every column."""
     rows: list[Row] = []
     without = []
+    seen: set[str] = set()
     started = _created(content, file).timestamp()
     for benchmark in content["benchmarks"]:
         clip = _clip(benchmark, file)
+        if clip in seen:  # their values would be taken for passes of one benchmark
+            raise InputError(f"{file} has two benchmarks that are called {clip}", "give each a name of its own")
+        seen.add(clip)
         data = (benchmark.get("stats") or {}).get("data")
         if not data:
             without.append(clip)
