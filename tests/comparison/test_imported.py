@@ -37,7 +37,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # pytest-benchmark measures nothing in a worker of pytest-xdist, and would take this for one.
     alone = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_XDIST")}
     command += [*options, "test_suite.py"]
-    subprocess.run(command, cwd=folder, env=alone, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, cwd=folder, env=alone, check=True, capture_output=True, timeout=240)
     return folder
 
 

@@ -45,10 +45,10 @@ def test_answers_are_those_of_probe(tmp_path: Path) -> None:
 def test_a_crash_and_a_hang_are_marked_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(safe_probe, "COMMAND", (sys.executable, "-c", HOSTILE))
     clips = [make_clip(tmp_path / f"{name}.mp4", frames=2) for name in ("crash", "hang", "a", "b", "crash_again")]
-    found = probe_safely(clips, timeout_s=2.0)
+    found = probe_safely(clips, timeout_s=10.0)
     assert [isinstance(found[clip], ClipInfo) for clip in clips] == [False, False, True, True, False]
     assert "crashed while probing it (SIGSEGV)" in str(found[clips[0]])
-    assert "longer than 2 s" in str(found[clips[1]])
+    assert "longer than 10 s" in str(found[clips[1]])
 
 
 def test_nothing_to_probe_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ FONT = "fonts/FredokaOne-Regular.ttf"
 def reelbench(store: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     settings = os.environ | {"REELBENCH_MODEL_STORE": str(store)} | environment
     command = [sys.executable, "-c", "from reelbench.cli import main; main()", "models", *arguments]
-    return subprocess.run(command, env=settings, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, env=settings, capture_output=True, text=True, timeout=240, check=False)
 
 
 def test_pull_list_and_verify(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_a_download_that_was_killed_goes_on_in_the_next_process(
     catalog = catalog_of(a=entry(CONTENT, source(commit)))
     hub.chunk_delay_s = 0.02
     process = spawn("net/a.bin")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not any(part.stat().st_size > 1_000_000 for part in (tmp_path / "store").glob(".partial/net/*.part")):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
@@ -98,7 +98,7 @@ def test_one_that_fails_does_not_stop_the_others_but_a_full_disk_does(
 
     good = entry(b"b", source(commit, "b.safetensors"))
     catalog = catalog_of("bad", b=good)
-    hub.chunk_delay_s = 0.05
+    hub.chunk_delay_s = 0.25
     real = placing.shutil.disk_usage
 
     def full(folder: Path) -> object:
@@ -106,10 +106,10 @@ def test_one_that_fails_does_not_stop_the_others_but_a_full_disk_does(
 
     monkeypatch.setattr(placing.shutil, "disk_usage", full)
     other = ModelStore(tmp_path / "other", catalog)
-    started = time.monotonic()
+    before = hub.sent
     with pytest.raises(OutputError, match="too small"):
         other.pull(list(catalog.artifacts))
-    assert time.monotonic() - started < 6, "the large one, which needs 9 s, was stopped"
+    assert hub.sent - before < len(CONTENT), "the large one, which needs 46 s, was stopped"
     assert other.status("good/a.bin").state == "missing"
 
 

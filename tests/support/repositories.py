@@ -70,9 +70,9 @@ warmup_max: 1
 repetitions_min: 2
 repetitions_max: 2
 seconds_per_clip: 0.0
-clip_timeout_s: 60.0
-load_timeout_s: 60.0
-prepare_timeout_s: 60.0
+clip_timeout_s: 240.0
+load_timeout_s: 240.0
+prepare_timeout_s: 240.0
 pairs: {looks: [8, 12], statistic: median, slice_s: 0.1, slice_max: 3, restart_every: 20}
 """
 POLICY = """name: small

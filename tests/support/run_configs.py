@@ -17,7 +17,7 @@ def run_node(
     runs: Path,
     *,
     passes: int = 1,
-    timeout_s: float = 60.0,
+    timeout_s: float = 240.0,
     quality: str = DETECTION,
     measure: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def run_node(
 def brightness_config(clips: Path, runs: Path, *, measure: dict[str, Any] | None = None, **analyzer: Any) -> RunConfig:
     """One warm-up pass and two timed passes a clip, unless ``measure`` says otherwise; ``analyzer`` goes to the constructor."""
     node = {"_target_": "support.analyzers.Brightness", "name": "brightness", **analyzer}
-    return validate(run_node(node, clips, runs, passes=2, timeout_s=20.0, measure=measure), "plain")
+    return validate(run_node(node, clips, runs, passes=2, timeout_s=240.0, measure=measure), "plain")
 
 
 class Told:

@@ -63,7 +63,7 @@ def test_each_way_to_fail_is_told_apart_and_takes_only_its_own(
         "eye": {"faults": {"a.mp4": "raise", "b.mp4": "segfault", "c.mp4": "hang"}},
         "ear": {"faults": {"a.mp4": "schema", "b.mp4": "other clip", "c.mp4": "eat"}},
     }
-    times = TIMES | {"base_s": 8.0}
+    times = TIMES | {"base_s": 20.0}
     folder = run(clips, tmp_path, actors=faults, worker_memory_mb=500, timeout=times, give_up_after=9)
     record = folder.record
     said = {(n, clip): o for n, item in record.analyzers.items() for clip, o in item.outcomes.items()}

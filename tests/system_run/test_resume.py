@@ -60,7 +60,7 @@ def die(clips: Path, runs: Path, more: int, jitter_s: float) -> None:
     children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
     process.send_signal(signal.SIGKILL)
     process.wait()
-    _, alive = psutil.wait_procs(children, timeout=10)
+    _, alive = psutil.wait_procs(children, timeout=120)
     assert not alive, "workers outlived the run that started them"
 
 

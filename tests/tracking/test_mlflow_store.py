@@ -183,7 +183,7 @@ log_run(Path(sys.argv[1]), "sqlite:///mlflow.db", "object_detection")
         )
         for name in names
     ]
-    assert [(process.communicate(timeout=120)[0], process.returncode) for process in processes] == [("", 0)] * 2
+    assert [(process.communicate(timeout=240)[0], process.returncode) for process in processes] == [("", 0)] * 2
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     assert [len(runs_of(uri, name)) for name in names] == [1, 1]
 
