@@ -22,7 +22,7 @@ HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202eevil\x08\rok"
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 LISTING = [
     "models unused", "models refs", "models prune", "models prune --yes --grace 0h", "models trash", "models undo", "models scan .",
-    "models why hf:org/x", "disk", "disk prune", "disk trash", "disk audit", "models audit", "track list", "track sync --all",
+    "models why hf:org/x", "disk", "disk prune", "disk trash", "disk audit", "models audit", "track list", "track sync --all --uri http://127.0.0.1:9",
     "report --pareto", "workspace list", "compare runs/a runs/b", "export a", "import x.json",
 ]  # fmt: skip
 
