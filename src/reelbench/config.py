@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt, ValidationError, model_validator
 
 from reelbench.errors import ConfigError
 from reelbench.masking import remember
 from reelbench.media.types import DecodeOptions, Limits
 from reelbench.models.space import OnLow
-from reelbench.paths import conf_dir
+from reelbench.overrides import group_options, initialized, one_line_errors
+from reelbench.settings import check_node, did_you_mean, first_problem, wrong_value
 
 Node = dict[str, Any]
 
@@ -54,7 +54,7 @@ class AnalyzerNode(BaseModel):
 class Pairs(_Strict):
     """How a comparison measures; see conf/measure."""
 
-    looks: tuple[int, ...] = Field(default=(10, 15, 20, 25, 30), min_length=1)
+    looks: tuple[PositiveInt, ...] = Field(default=(10, 15, 20, 25, 30), min_length=1)
     statistic: Literal["median", "min"] = "median"
     slice_s: float = Field(default=0.5, ge=0)
     slice_max: int = Field(default=4, ge=1)
@@ -67,7 +67,7 @@ class Judging(_Strict):
     smallest_change: float = Field(default=0.03, ge=0, lt=1)
     quality_margin: float = Field(default=0.01, ge=0, lt=1)
     least_agreement: float | None = Field(default=None, ge=0, le=1)
-    counts: tuple[float, float] = (0.5, 2.0)
+    counts: tuple[NonNegativeFloat, NonNegativeFloat] = (0.5, 2.0)
 
 
 class Measure(_Strict):
@@ -145,26 +145,36 @@ def digest(value: Any) -> str:
 
 
 def validate(container: Mapping[str, Any], variant: str) -> RunConfig:
-    """Turn a composed configuration into a `RunConfig`; ConfigError names the first key that is wrong."""
+    """Turn a composed configuration into a `RunConfig`; ConfigError names the first key that is wrong.
+
+    What is built of it is checked against its class here, before anything is done (`reelbench.settings`).
+    """
     try:
-        return RunConfig.model_validate({**container, "variant": variant})
+        config = RunConfig.model_validate({**container, "variant": variant})
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(
-            f"configuration: {key}: {first['msg']}", "python run.py --help shows every setting"
-        ) from error
+        raise invalid(error, container, "") from error
+    nodes = {"analyzer": config.analyzer.constructor, "quality": config.quality, "corpus": config.corpus}
+    for key, node in nodes.items():
+        check_node(node, key)
+    return config
+
+
+def invalid(error: ValidationError, whole: Any, where: str) -> ConfigError:
+    """The first thing that a model refused in ``whole``, which lies at the key ``where``, in one line."""
+    place, value, said = first_problem(error, whole)
+    key = ".".join([where, *place] if where else place)
+    if error.errors()[0]["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        beside = whole
+        for part in place[:-1]:
+            beside = beside[part]
+        known = [str(name) for name in beside if str(name) != place[-1]]
+        return ConfigError(f"there is no setting '{key}'", did_you_mean(place[-1], known))
+    return ConfigError(wrong_value(key, value, said), "python run.py --help shows every setting")
 
 
 def variants(analyzer: str, overrides: Sequence[str] = ()) -> list[str]:
     """The variants that an analyzer has, on Hydra's current search path and what ``overrides`` add to it (hydra.searchpath=…)."""
-    from hydra.core.global_hydra import GlobalHydra
-
-    loader = GlobalHydra.instance().config_loader()
-    searched = [item for item in overrides if item.startswith("hydra.searchpath=")]
-    return [
-        str(name) for name in loader.get_group_options(f"tuning/{analyzer}", config_name="config", overrides=searched)
-    ]
+    return group_options(f"tuning/{analyzer}", overrides)
 
 
 def from_composed(cfg: Any, choices: Mapping[str, Any], overrides: Sequence[str] = ()) -> RunConfig:
@@ -174,7 +184,9 @@ def from_composed(cfg: Any, choices: Mapping[str, Any], overrides: Sequence[str]
     analyzer, variant = str(choices["analyzer"]), str(choices["variant"])
     known = variants(analyzer, overrides)
     if variant not in known:
-        raise ConfigError(f"analyzer {analyzer} has no variant '{variant}'", f"it has: {', '.join(known)}")
+        raise ConfigError(f"analyzer {analyzer} has no variant '{variant}'", did_you_mean(variant, known))
+    if choices.get("tuning") != f"{analyzer}/{variant}":
+        raise ConfigError(f"tuning={choices.get('tuning')} is no choice of its own", "say variant=… instead")
     with one_line_errors():
         container = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     assert isinstance(container, dict)
@@ -189,7 +201,7 @@ def compose(overrides: Sequence[str] = ()) -> RunConfig:
     from hydra import compose as hydra_compose
     from omegaconf import OmegaConf
 
-    with _initialized(), one_line_errors():
+    with initialized(), one_line_errors(overrides):
         cfg = hydra_compose("config", overrides=list(overrides), return_hydra_config=True)
         choices = dict(cfg.hydra.runtime.choices)
         plain = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
@@ -219,42 +231,6 @@ def other_analyzer(task_overrides: Sequence[str], analyzer: str, variant: str) -
     dropped = (*_OF_A_VARIANT, "analyzer=", "quality.", "+quality.")
     kept = [item for item in task_overrides if not item.startswith(dropped)]
     return compose([*kept, f"analyzer={analyzer}", f"variant={variant}"])
-
-
-@contextmanager
-def _initialized() -> Iterator[None]:
-    from hydra import initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-
-    if GlobalHydra.instance().is_initialized():
-        yield
-        return
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        yield
-
-
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Turn Hydra's and OmegaConf's errors into one ConfigError line that lists what exists."""
-    from hydra.core.override_parser.overrides_parser import OverrideParseException
-    from hydra.errors import HydraException
-    from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
-
-    try:
-        yield
-    except MissingMandatoryValue as error:
-        raise ConfigError(f"{error.full_key} is not given", f"add {error.full_key}=…") from error
-    except OverrideParseException as error:
-        hint = """settings are key=value; a value with special characters wants quotes: 'key="~/my clips"'"""
-        raise ConfigError(f"cannot read '{error.override}': {_short(str(error))}", hint) from error
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_short(str(error)), "python run.py --help shows every setting and choice") from error
-
-
-def _short(text: str) -> str:
-    for noise in ("Config search path:", "full_key:", "Set the environment variable", "See https://", "object_type="):
-        text = text.split(noise)[0]
-    return " ".join(text.split()).rstrip(".,")
 
 
 def instantiate(node: Mapping[str, Any], **extra: Any) -> Any:

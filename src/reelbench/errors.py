@@ -9,7 +9,8 @@
     │   └── UnresolvedRoot                     what is needed cannot be told, so nothing may be deleted
     ├── UnavailableError              exit 4   what was asked for cannot run on this machine
     │   └── WeightsError                       weights that cannot be had, or whose hash is wrong
-    └── AnalyzerError                 exit 5   an analyzer failed, crashed, hung or ran out of memory
+    ├── AnalyzerError                 exit 5   an analyzer failed, crashed, hung or ran out of memory
+    └── UnexpectedError               exit 70  an exception that nobody expected; a crash report was written
 
 Each carries one line that says what was wrong and where, and a hint that says what to do. Nothing else is shown to the
 user for one of these: no traceback for a user's mistake.
@@ -27,6 +28,7 @@ EXIT_USAGE = 2
 EXIT_INCONCLUSIVE = 3
 EXIT_UNAVAILABLE = 4
 EXIT_FAILED = 5
+EXIT_UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
 EXIT_INTERRUPTED = 130
 
 
@@ -81,3 +83,7 @@ class WeightsError(UnavailableError):
 
 class AnalyzerError(ReelBenchError):
     exit_code = EXIT_FAILED
+
+
+class UnexpectedError(ReelBenchError):
+    exit_code = EXIT_UNEXPECTED

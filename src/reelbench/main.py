@@ -1,4 +1,4 @@
-"""The main job: compose, measure, write the page, tell the user, track. ``python run.py`` and ``reelbench run`` both end here."""
+"""The main job: compose, measure, write the page, track, tell the user. ``python run.py`` and ``reelbench run`` both end here."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reelbench.console import guarded
 from reelbench.errors import (
     EXIT_OK,
     EXIT_USAGE,
@@ -18,6 +18,7 @@ from reelbench.errors import (
     ReelBenchError,
     UnavailableError,
 )
+from reelbench.exits import exit_code, expected, print_error
 from reelbench.paths import conf_dir
 from reelbench.processes import ending_by_signal, exit_code_of
 
@@ -58,10 +59,12 @@ class Invocation:
         return max((outcome.exit_code for outcome in self.outcomes), default=EXIT_OK)
 
 
-@guarded()
 def main(argv: Sequence[str]) -> int:
-    """Run the command and return its exit code. Every error that is the user's to mend is one line with a hint."""
-    invocation = Invocation(list(argv))
+    """Run the command and return its exit code (`reelbench.exits` says which errors have which)."""
+    return exit_code(lambda: _run(Invocation(list(argv))), ["run.py", *argv])
+
+
+def _run(invocation: Invocation) -> int:
     try:
         with ending_by_signal():
             _compose_and_run(invocation)
@@ -69,12 +72,6 @@ def main(argv: Sequence[str]) -> int:
             raise invocation.error
         if invocation.sweep is not None:
             _finish_sweep(invocation)
-    except ReelBenchError as error:
-        _complain(error)
-        return error.exit_code
-    except BrokenPipeError:  # the reader of our output (`| head`) had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
     except KeyboardInterrupt as error:
         if invocation.sweep is not None and invocation.outcomes[:-1]:
             _finish_sweep(invocation)
@@ -99,15 +96,21 @@ def _compose_and_run(invocation: Invocation) -> None:
         _job(invocation, cfg, dict(hydra_cfg.runtime.choices), list(hydra_cfg.overrides.task))
 
     application = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)
-    if any(
-        word in ("-h", "--help", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i") for word in invocation.argv
-    ):
-        application()  # only looks at the configuration: errors are Hydra's own business
-        return
-    from reelbench.config import one_line_errors
+    from reelbench.overrides import one_line_errors
 
-    with one_line_errors():
+    with one_line_errors(_settings(invocation.argv)):
         application()
+
+
+def _settings(argv: Sequence[str]) -> list[str]:
+    """The settings among the arguments, and the folder of --config-dir as one: what an error is explained by."""
+    from reelbench.config import search_path
+
+    found = [word for word in argv if not word.startswith("-")]
+    for option, value in pairwise(argv):
+        if option in ("--config-dir", "-cd"):
+            found = [word for word in found if word != value] + search_path(Path(value))
+    return found
 
 
 def _job(invocation: Invocation, cfg: Any, choices: dict[str, Any], overrides: list[str]) -> None:
@@ -120,12 +123,13 @@ def _job(invocation: Invocation, cfg: Any, choices: dict[str, Any], overrides: l
         config = from_composed(cfg, choices)
         invocation.config = config
         _measure(invocation, config, overrides, outcome)
-    except ReelBenchError as error:
+    except Exception as raised:  # noqa: BLE001
+        error = expected(raised, ["run.py", *invocation.argv])
         outcome.exit_code, outcome.error = error.exit_code, error
         if invocation.sweep is None:
             invocation.error = error  # raised outside of Hydra, which would print its own line about it
         else:
-            _complain(error)
+            print_error(error)
 
 
 def _measure(invocation: Invocation, config: RunConfig, overrides: list[str], outcome: Outcome) -> None:
@@ -138,8 +142,10 @@ def _measure(invocation: Invocation, config: RunConfig, overrides: list[str], ou
         _write_page(folder.path, progress)
     outcome.exit_code = _exit_code(folder.record)
     if invocation.sweep is None:
-        _tell(invocation, config)
-        _track(config, [folder.path])
+        try:
+            _track(config, [folder.path])  # before anything is printed: whoever reads may be gone already
+        finally:
+            _tell(invocation, config)
 
 
 def _write_page(folder: Path, progress: Progress) -> None:
@@ -172,8 +178,10 @@ def _finish_sweep(invocation: Invocation) -> None:
     ]
     page = write_variants_page(folders, invocation.sweep / "report.html", missing) if folders else None
     if invocation.config is not None:
-        _tell(invocation, invocation.config, page)
-        _track(invocation.config, folders, invocation.sweep)
+        try:
+            _track(invocation.config, folders, invocation.sweep)
+        finally:
+            _tell(invocation, invocation.config, page)
 
 
 def _tell(invocation: Invocation, config: RunConfig, page: Path | None = None) -> None:
@@ -209,12 +217,6 @@ def _track(config: RunConfig, folders: Sequence[Path], sweep: Path | None = None
         else:
             log_sweep(folders, config.tracking.uri, config.tracking.experiment, sweep.name, [sweep / "report.html"])
     except UnavailableError as error:
-        _complain(error)
+        print_error(error)
         return
     print(f"tracked in MLflow: {config.tracking.uri} (experiment {config.tracking.experiment})", file=sys.stderr)  # noqa: T201
-
-
-def _complain(error: ReelBenchError) -> None:
-    print(f"error: {error.message}", file=sys.stderr)  # noqa: T201
-    if error.hint:
-        print(f"  hint: {error.hint}", file=sys.stderr)  # noqa: T201

@@ -8,7 +8,9 @@ networks there are: one for age and one for gender, or InsightFace's one for bot
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from reelbench.analyzers.base import Material, Needs, naming
 from reelbench.analyzers.blaze.crops import Picture, size_of
@@ -32,6 +34,7 @@ from reelbench.engines.openvino_small import evidence_of
 from reelbench.errors import ConfigError
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Box, Event
+from reelbench.settings import FieldsOf
 
 NAME = "age_estimation"
 _EYES = "eye_tracking"
@@ -54,16 +57,16 @@ class AgeEstimation(WithNetworks):
     def __init__(
         self,
         weights: Mapping[str, str | None],
-        sampling: Mapping[str, Any],
-        size: Sequence[int] | None = None,
+        sampling: Annotated[Mapping[str, Any], FieldsOf(Sampling)],
+        size: Sequence[PositiveInt] | None = None,
         upstream_faces: bool = False,
-        threshold: float = 0.75,
+        threshold: NonNegativeFloat = 0.75,
         closer: bool = True,
-        looks: int | None = None,
-        least_apart: float = 0.28,
+        looks: PositiveInt | None = None,
+        least_apart: NonNegativeFloat = 0.28,
         mirror: bool = False,
-        gap_s: float = 0.6,
-        threads: int = 1,
+        gap_s: NonNegativeFloat = 0.6,
+        threads: NonNegativeInt = 1,
         architecture: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(weights, _ROLES_OF_BOTH if _BOTH in given(weights) else _ROLES, threads, architecture)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from reelbench.analyzers.acoustics import music
 from reelbench.analyzers.acoustics.loudness import BLOCK_S, integrated_lufs
@@ -31,11 +32,11 @@ class AudioAnalysis(Plain):
 
     def __init__(
         self,
-        rate: int = 44100,
-        window_s: float = 6.0,
-        hop_s: float = 1.0,
-        size: int = 4096,
-        steady: float = 0.08,
+        rate: PositiveInt = 44100,
+        window_s: PositiveFloat = 6.0,
+        hop_s: PositiveFloat = 1.0,
+        size: PositiveInt = 4096,
+        steady: NonNegativeFloat = 0.08,
         speech: str = "speech_rate",
     ) -> None:
         if not 16000 <= rate <= 96000 or window_s < 3 or not 0 < hop_s <= window_s or size < 512 or not 0 < steady < 1:

@@ -9,21 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from reelbench.analyzers.acoustics import music, yamnet_environment
 from reelbench.analyzers.acoustics.listening import NETWORK, MayListen
 from reelbench.analyzers.acoustics.spectrum import QUIET_DB, Numbers, Sound, Spectrum, measured, runs, smoothed
-from reelbench.analyzers.acoustics.yamnet import listen
+from reelbench.analyzers.acoustics.yamnet import Hearing, listen
 from reelbench.analyzers.base import Material, Needs
 from reelbench.engines.base import Evidence
 from reelbench.engines.openvino_small import evidence_of
 from reelbench.errors import ConfigError
 from reelbench.media.types import AudioRequest
 from reelbench.results import AnalyzerResult, Event
+from reelbench.settings import FieldsOf
 
 NAME = "audio_environment"
 RATE = 16000
@@ -51,18 +53,18 @@ class AudioEnvironment(MayListen):
 
     def __init__(
         self,
-        size: int = 2048,
-        hop: int = 512,
-        steady: float = 0.08,
+        size: PositiveInt = 2048,
+        hop: PositiveInt = 512,
+        steady: NonNegativeFloat = 0.08,
         floor_db: float = -62.0,
         flat: float = 0.05,
         silence_db: float = -60.0,
         speech: str = "speech_rate",
         weights: Mapping[str, str | None] | None = None,
         architecture: Mapping[str, str] | None = None,
-        hearing: Mapping[str, Any] | None = None,
+        hearing: Annotated[Mapping[str, Any], FieldsOf(Hearing)] | None = None,
         sounds: str | None = None,
-        threads: int = 1,
+        threads: NonNegativeInt = 1,
     ) -> None:
         super().__init__(weights, architecture, hearing, sounds, threads)
         if (

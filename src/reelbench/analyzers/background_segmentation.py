@@ -7,9 +7,10 @@ the whole picture), ``sampling`` and ``size`` of the frames, ``threads``."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from reelbench.analyzers.base import Material, Needs, naming
 from reelbench.analyzers.blaze.crops import Picture, size_of
@@ -24,6 +25,7 @@ from reelbench.engines.openvino_small import evidence_of
 from reelbench.errors import ConfigError
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Box, BoxAt, Event
+from reelbench.settings import FieldsOf
 
 NAME = "background_segmentation"
 PERSON = "person"
@@ -51,14 +53,14 @@ class BackgroundSegmentation(WithNetworks):
     def __init__(
         self,
         weights: Mapping[str, str | None],
-        sampling: Mapping[str, Any],
-        size: Sequence[int] | None = None,
-        threshold: float = 0.5,
+        sampling: Annotated[Mapping[str, Any], FieldsOf(Sampling)],
+        size: Sequence[PositiveInt] | None = None,
+        threshold: NonNegativeFloat = 0.5,
         closer: bool = True,
         remember: bool = False,
-        follow: Mapping[str, Any] | None = None,
+        follow: Annotated[Mapping[str, Any], FieldsOf(Following)] | None = None,
         people: float | None = None,
-        threads: int = 1,
+        threads: NonNegativeInt = 1,
         architecture: Mapping[str, str] | None = None,
         background: float | None = None,
     ) -> None:

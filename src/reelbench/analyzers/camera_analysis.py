@@ -9,7 +9,9 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Mapping, Sequence
 from math import exp, log
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import NonNegativeInt, PositiveInt
 
 from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
 from reelbench.analyzers.motion.flow import Follower, Motion
@@ -18,6 +20,7 @@ from reelbench.engines.base import Evidence
 from reelbench.errors import ConfigError
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Event
+from reelbench.settings import FieldsOf
 
 NAME = "camera_analysis"
 
@@ -32,11 +35,11 @@ class CameraAnalysis(Plain):
 
     def __init__(
         self,
-        sampling: Mapping[str, Any],
-        size: Sequence[int] | None = None,
-        points: int = 120,
-        limits: Mapping[str, Any] | None = None,
-        threads: int = 1,
+        sampling: Annotated[Mapping[str, Any], FieldsOf(Sampling)],
+        size: Sequence[PositiveInt] | None = None,
+        points: PositiveInt = 120,
+        limits: Annotated[Mapping[str, Any], FieldsOf(Limits)] | None = None,
+        threads: NonNegativeInt = 1,
     ) -> None:
         if points < 8:
             raise ConfigError(f"analyzer.points is {points}", "give 8 or more")

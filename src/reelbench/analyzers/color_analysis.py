@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import NonNegativeFloat, PositiveInt
 
 from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
 from reelbench.analyzers.colour.mood import Look
@@ -20,6 +21,7 @@ from reelbench.engines.base import Evidence
 from reelbench.errors import ConfigError
 from reelbench.media.types import Frame, FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Event
+from reelbench.settings import FieldsOf
 
 NAME = "color_analysis"
 _GRID = 3
@@ -41,12 +43,12 @@ class ColorAnalysis(Plain):
 
     def __init__(
         self,
-        sampling: Mapping[str, Any],
-        size: tuple[int, int] | None = None,
-        stride: int = 1,
-        colours: int = 6,
-        alike: float = 10.0,
-        change: float = 14.0,
+        sampling: Annotated[Mapping[str, Any], FieldsOf(Sampling)],
+        size: tuple[PositiveInt, PositiveInt] | None = None,
+        stride: PositiveInt = 1,
+        colours: PositiveInt = 6,
+        alike: NonNegativeFloat = 10.0,
+        change: NonNegativeFloat = 14.0,
     ) -> None:
         if colours < 1 or stride < 1 or alike < 0 or change <= 0:
             raise ConfigError(

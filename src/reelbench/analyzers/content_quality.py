@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
 from reelbench.analyzers.clip.compare import ROLES
@@ -21,6 +22,7 @@ from reelbench.engines.openvino_small import evidence_of
 from reelbench.errors import ConfigError
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Event
+from reelbench.settings import FieldsOf
 
 NAME = "content_quality"
 
@@ -33,14 +35,14 @@ class ContentQuality(Plain):
 
     def __init__(
         self,
-        sampling: Mapping[str, Any],
+        sampling: Annotated[Mapping[str, Any], FieldsOf(Sampling)],
         weights: Mapping[str, str | None],
-        crop: int | None = None,
+        crop: PositiveInt | None = None,
         brisque: bool = True,
-        window_s: float = 1.0,
+        window_s: PositiveFloat = 1.0,
         opposites: Mapping[str, Sequence[str]] | None = None,
         architecture: Mapping[str, str] | None = None,
-        threads: int = 1,
+        threads: NonNegativeInt = 1,
     ) -> None:
         if (crop is not None and crop < 64) or window_s <= 0:
             raise ConfigError(

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import PositiveInt
 
 from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
 from reelbench.analyzers.shots.detectors import Change, Detector
 from reelbench.engines.base import Availability, Evidence
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Event
+from reelbench.settings import FieldsOf
 
 NAME = "cut_analysis"
 
@@ -22,7 +25,12 @@ class CutAnalysis(Plain):
     """``sampling`` {every: n} or {rate: f}. ``size`` (width, height) of the frames where the detector does not fix
     it, null: as displayed."""
 
-    def __init__(self, detector: Detector, sampling: Mapping[str, Any], size: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        sampling: Annotated[Mapping[str, Any], FieldsOf(Sampling)],
+        size: Sequence[PositiveInt] | None = None,
+    ) -> None:
         with naming("sampling"):
             chosen = Sampling(**sampling)
         with naming("size"):

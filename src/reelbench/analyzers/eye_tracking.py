@@ -6,7 +6,9 @@ when needed), ``sampling`` and ``size`` of the frames, ``threads``."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from reelbench.analyzers.base import Material, Needs, naming
 from reelbench.analyzers.blaze.crops import Picture, size_of
@@ -19,6 +21,7 @@ from reelbench.engines.openvino_small import evidence_of
 from reelbench.errors import ConfigError
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult
+from reelbench.settings import FieldsOf
 
 NAME = "eye_tracking"
 _ROLES = {"detector": DETECTOR_FEED, "mesh": LANDMARK_FEED, "iris": LANDMARK_FEED}
@@ -36,13 +39,13 @@ class EyeTracking(WithNetworks):
     def __init__(
         self,
         weights: Mapping[str, str],
-        sampling: Mapping[str, Any],
-        size: Sequence[int] | None = None,
-        threshold: float = 0.5,
+        sampling: Annotated[Mapping[str, Any], FieldsOf(Sampling)],
+        size: Sequence[PositiveInt] | None = None,
+        threshold: NonNegativeFloat = 0.5,
         closer: bool = True,
-        follow: Mapping[str, Any] | None = None,
-        judging: Mapping[str, Any] | None = None,
-        threads: int = 1,
+        follow: Annotated[Mapping[str, Any], FieldsOf(Following)] | None = None,
+        judging: Annotated[Mapping[str, Any], FieldsOf(Judging)] | None = None,
+        threads: NonNegativeInt = 1,
     ) -> None:
         super().__init__(weights, _ROLES, threads)
         if not 0 < threshold < 1:

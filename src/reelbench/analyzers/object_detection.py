@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from numpy.typing import NDArray
+from pydantic import NonNegativeFloat, PositiveInt
 
 from reelbench.analyzers.base import Material, Needs, Phases, WeightsSource, naming
 from reelbench.analyzers.detection.agreement import VERSION as AGREEMENT
@@ -26,6 +27,7 @@ from reelbench.errors import ConfigError
 from reelbench.media.dedup import NearDuplicates
 from reelbench.media.types import FrameRequest, Image, Sampling
 from reelbench.results import AnalyzerResult, Event
+from reelbench.settings import FieldsOf
 
 NAME = "object_detection"
 
@@ -47,11 +49,11 @@ class ObjectDetection:
         engine: Engine,
         head: Head,
         weights: Mapping[str, str | None] | str,
-        sampling: Mapping[str, Any],
-        batch: int = 1,
-        threshold: float = 0.2,
-        deduplicate: Mapping[str, Any] | None = None,
-        tracks: Mapping[str, Any] | None = None,
+        sampling: Annotated[Mapping[str, Any], FieldsOf(Sampling)],
+        batch: PositiveInt = 1,
+        threshold: NonNegativeFloat = 0.2,
+        deduplicate: Annotated[Mapping[str, Any], FieldsOf(NearDuplicates)] | None = None,
+        tracks: Annotated[Mapping[str, Any], FieldsOf(Merging)] | None = None,
         calibration: Pictures | None = None,
         validation: Pictures | None = None,
         architecture: str | None = None,
@@ -205,7 +207,7 @@ class _Seen:
 class _Flow:
     """Batches into an engine and detections out, in order; up to ``depth`` batches are in flight where the engine can."""
 
-    def __init__(self, engine: Engine, head: Head, threshold: float, phases: Phases) -> None:
+    def __init__(self, engine: Engine, head: Head, threshold: NonNegativeFloat, phases: Phases) -> None:
         self._engine, self._head, self._threshold, self._phases = engine, head, threshold, phases
         self._depth = engine.depth if isinstance(engine, Pipelined) else 0
         self._in_flight: deque[int] = deque()

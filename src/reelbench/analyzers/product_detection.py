@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
 from reelbench.analyzers.blaze.crops import Picture, size_of
@@ -22,6 +23,7 @@ from reelbench.engines.base import Availability, Evidence
 from reelbench.engines.openvino_small import evidence_of
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Event
+from reelbench.settings import FieldsOf
 
 NAME = "product_detection"
 _DETECTION = "object_detection"
@@ -40,12 +42,12 @@ class ProductDetection(Plain):
     def __init__(
         self,
         weights: Mapping[str, str | None],
-        sampling: Mapping[str, Any],
-        size: Sequence[int] | None = None,
-        deciding: Mapping[str, Any] | None = None,
+        sampling: Annotated[Mapping[str, Any], FieldsOf(Sampling)],
+        size: Sequence[PositiveInt] | None = None,
+        deciding: Annotated[Mapping[str, Any], FieldsOf(Deciding)] | None = None,
         taxonomy: str | None = None,
-        threads: int = 1,
-        zero_shot: Mapping[str, Any] | None = None,
+        threads: NonNegativeInt = 1,
+        zero_shot: Annotated[Mapping[str, Any], FieldsOf(Words)] | None = None,
         architecture: Mapping[str, str] | None = None,
     ) -> None:
         with naming("sampling"):
@@ -117,7 +119,7 @@ class ProductDetection(Plain):
         self,
         classifier: Classifier,
         picture: Picture,
-        t_s: float,
+        t_s: NonNegativeFloat,
         things: Sequence[Thing],
         scene: list[tuple[float, NDArray[np.float32]]],
     ) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 
 from reelbench.analyzers.base import Material, Needs, Phases, WeightsSource, naming
 from reelbench.analyzers.narration.repetition import Repetition
@@ -22,6 +23,7 @@ from reelbench.engines.transformers_vlm_types import Answer, Decoding, Prompt
 from reelbench.errors import ConfigError
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Event
+from reelbench.settings import FieldsOf
 
 NAME = "qwen2_vl_temporal"
 LABEL = "segment"
@@ -59,12 +61,12 @@ class Qwen2VLTemporal:
         self,
         engine: VisionLanguage,
         weights: Sequence[str] | str,
-        prompt: Mapping[str, str],
-        size: Sequence[int],
-        windows: Mapping[str, Any],
-        batch: int = 1,
-        max_new_tokens: int = 64,
-        repetition: Mapping[str, Any] | None = None,
+        prompt: Annotated[Mapping[str, Any], FieldsOf(Prompt)],
+        size: Sequence[PositiveInt],
+        windows: Annotated[Mapping[str, Any], FieldsOf(Windows)],
+        batch: PositiveInt = 1,
+        max_new_tokens: PositiveInt = 64,
+        repetition: Annotated[Mapping[str, Any], FieldsOf(Repetition)] | None = None,
         architecture: str | None = None,
     ) -> None:
         if batch < 1:

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import NonNegativeFloat, PositiveInt
 
 from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
 from reelbench.analyzers.shots.detectors import Detector
@@ -15,6 +17,7 @@ from reelbench.engines.base import Availability, Evidence
 from reelbench.errors import ConfigError
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Event
+from reelbench.settings import FieldsOf
 
 NAME = "scene_segmentation"
 
@@ -31,13 +34,13 @@ class SceneSegmentation(Plain):
     def __init__(
         self,
         detector: Detector,
-        sampling: Mapping[str, Any],
-        size: Sequence[int] | None = None,
-        alike: float = 0.8,
-        reach_s: float = 4.0,
-        reach_shots: int = 3,
-        layout_share: float = 0.2,
-        cutaway_s: float = 1.5,
+        sampling: Annotated[Mapping[str, Any], FieldsOf(Sampling)],
+        size: Sequence[PositiveInt] | None = None,
+        alike: NonNegativeFloat = 0.8,
+        reach_s: NonNegativeFloat = 4.0,
+        reach_shots: PositiveInt = 3,
+        layout_share: NonNegativeFloat = 0.2,
+        cutaway_s: NonNegativeFloat = 1.5,
     ) -> None:
         if not (0 < alike < 1 and 0 <= layout_share <= 1 and min(reach_s, cutaway_s) >= 0 and reach_shots >= 1):
             raise ConfigError(

@@ -7,7 +7,9 @@ more kinds (`reelbench.analyzers.acoustics.yamnet_effects`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from reelbench.analyzers.acoustics import yamnet, yamnet_effects
 from reelbench.analyzers.acoustics.effects import (
@@ -22,12 +24,14 @@ from reelbench.analyzers.acoustics.effects import (
 )
 from reelbench.analyzers.acoustics.listening import NETWORK, MayListen
 from reelbench.analyzers.acoustics.spectrum import Sound
+from reelbench.analyzers.acoustics.yamnet import Hearing
 from reelbench.analyzers.base import Material, Needs
 from reelbench.engines.base import Evidence
 from reelbench.engines.openvino_small import evidence_of
 from reelbench.errors import ConfigError
 from reelbench.media.types import AudioRequest
 from reelbench.results import AnalyzerResult, Event
+from reelbench.settings import FieldsOf
 
 NAME = "sound_effects"
 
@@ -40,20 +44,20 @@ class SoundEffects(MayListen):
 
     def __init__(
         self,
-        rate: int = 44100,
-        finest_s: float = 0.0015,
-        fine_s: float = 0.004,
-        coarse_s: float = 0.012,
-        click_db: float = 15.0,
-        whoosh_db: float = 8.0,
-        applause_db: float = 6.0,
-        bell_db: float = 15.0,
+        rate: PositiveInt = 44100,
+        finest_s: NonNegativeFloat = 0.0015,
+        fine_s: NonNegativeFloat = 0.004,
+        coarse_s: NonNegativeFloat = 0.012,
+        click_db: NonNegativeFloat = 15.0,
+        whoosh_db: NonNegativeFloat = 8.0,
+        applause_db: NonNegativeFloat = 6.0,
+        bell_db: NonNegativeFloat = 15.0,
         speech: str = "speech_rate",
         weights: Mapping[str, str | None] | None = None,
         architecture: Mapping[str, str] | None = None,
-        hearing: Mapping[str, Any] | None = None,
+        hearing: Annotated[Mapping[str, Any], FieldsOf(Hearing)] | None = None,
         sounds: str | None = None,
-        threads: int = 1,
+        threads: NonNegativeInt = 1,
     ) -> None:
         super().__init__(weights, architecture, hearing, sounds, threads)
         if not 16000 <= rate <= 96000 or not 0.0005 <= finest_s <= fine_s <= coarse_s <= 0.05:

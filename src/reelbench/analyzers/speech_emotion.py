@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat
+
 from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource
 from reelbench.analyzers.speech.dimensions import Dimensions
 from reelbench.analyzers.speech.parts import RATE
@@ -29,17 +31,17 @@ class SpeechEmotion(Plain):
 
     def __init__(
         self,
-        floor_hz: float = 75.0,
-        ceiling_hz: float = 600.0,
-        step_s: float = 0.01,
+        floor_hz: PositiveFloat = 75.0,
+        ceiling_hz: PositiveFloat = 600.0,
+        step_s: PositiveFloat = 0.01,
         calm: float = 0.42,
         excited: float = 0.58,
-        joined_s: float = 0.5,
+        joined_s: NonNegativeFloat = 0.5,
         speech: str = "speech_rate",
         weights: Mapping[str, str | None] | None = None,
         architecture: Mapping[str, str] | None = None,
-        window_s: float = 10.0,
-        threads: int = 0,
+        window_s: PositiveFloat = 10.0,
+        threads: NonNegativeInt = 0,
         relative: bool = False,
     ) -> None:
         if not 0 < calm <= excited < 1:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from pydantic import NonNegativeFloat
+
 from reelbench.analyzers.base import Material, Needs, Plain
 from reelbench.analyzers.speech.dips import dips
 from reelbench.engines.base import Evidence
@@ -31,8 +33,8 @@ class SpeechFlow(Plain):
 
     def __init__(
         self,
-        least_s: float = 0.2,
-        dip_db: float | None = None,
+        least_s: NonNegativeFloat = 0.2,
+        dip_db: NonNegativeFloat | None = None,
         speech: str = "speech_rate",
         words: str = "speech_transcription",
         fillers: Sequence[str] = FILLERS,

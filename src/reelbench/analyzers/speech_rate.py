@@ -8,9 +8,10 @@ several threads).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource
 from reelbench.analyzers.speech.gate import Gate, heard_where
@@ -35,6 +36,7 @@ from reelbench.engines.base import Availability, Evidence
 from reelbench.errors import ConfigError
 from reelbench.media.types import AudioRequest
 from reelbench.results import AnalyzerResult
+from reelbench.settings import FieldsOf
 
 NAME = "speech_rate"
 _RESAMPLERS: dict[str | None, tuple[Package, ...]] = {None: (), "librosa": (LIBROSA,), "soxr": (SOXR,)}
@@ -58,13 +60,13 @@ class SpeechRate(Plain):
         pitch: Pitch,
         syllables: Syllables,
         gate: Gate | None = None,
-        source_rate: int = RATE,
+        source_rate: PositiveInt = RATE,
         resampler: Literal["librosa", "soxr"] | None = None,
-        chunks: Mapping[str, Any] | None = None,
+        chunks: Annotated[Mapping[str, Any], FieldsOf(Chunking)] | None = None,
         words_from: str | None = None,
-        window_s: float = 5.0,
-        min_pause_s: float = 0.2,
-        min_speech_s: float = 0.1,
+        window_s: PositiveFloat = 5.0,
+        min_pause_s: NonNegativeFloat = 0.2,
+        min_speech_s: NonNegativeFloat = 0.1,
     ) -> None:
         if resampler not in _RESAMPLERS:
             raise ConfigError(f"analyzer.resampler is '{resampler}'", "give librosa, soxr or null")

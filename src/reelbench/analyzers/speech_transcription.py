@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import NonNegativeInt, PositiveInt
+
 from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource
 from reelbench.analyzers.speech.encoded import encode_once
 from reelbench.analyzers.speech.pieces import features_in_pieces, voice_in_pieces
@@ -36,10 +38,10 @@ class SpeechTranscription(Plain):
         compute: str = "float32",
         device: str = "cpu",
         language: str | None = "en",
-        beam: int = 5,
+        beam: PositiveInt = 5,
         voice_first: bool = False,
         context: bool = True,
-        threads: int = 0,
+        threads: NonNegativeInt = 0,
         architecture: str | None = None,
     ) -> None:
         if compute not in _PRECISIONS:

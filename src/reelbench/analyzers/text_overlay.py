@@ -8,7 +8,9 @@ at which it looks for text), ``batch``, ``deduplicate`` (frames whose text regio
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from reelbench.analyzers.base import Material, Needs, Phases, WeightsSource, naming
 from reelbench.analyzers.overlay.ahead import ahead
@@ -21,6 +23,7 @@ from reelbench.engines.base import Availability, Evidence
 from reelbench.errors import ConfigError
 from reelbench.media.types import Frame, FrameRequest, Image, Sampling
 from reelbench.results import AnalyzerResult
+from reelbench.settings import FieldsOf
 
 NAME = "text_overlay"
 ROLES = ("detector", "recogniser")
@@ -43,15 +46,15 @@ class TextOverlay:
         self,
         reader: Reader,
         weights: Mapping[str, str],
-        sampling: Mapping[str, Any],
-        batch: int = 1,
-        threshold: float = 0.8,
-        deduplicate: Mapping[str, Any] | None = None,
-        adaptive: Mapping[str, Any] | None = None,
+        sampling: Annotated[Mapping[str, Any], FieldsOf(Sampling)],
+        batch: PositiveInt = 1,
+        threshold: NonNegativeFloat = 0.8,
+        deduplicate: Annotated[Mapping[str, Any], FieldsOf(Deduplicate)] | None = None,
+        adaptive: Annotated[Mapping[str, Any], FieldsOf(Adaptive)] | None = None,
         reuse: float | None = None,
-        threads: int = 0,
-        merging: Mapping[str, Any] | None = None,
-        layout: Mapping[str, Any] | None = None,
+        threads: NonNegativeInt = 0,
+        merging: Annotated[Mapping[str, Any], FieldsOf(Merging)] | None = None,
+        layout: Annotated[Mapping[str, Any], FieldsOf(Layout)] | None = None,
     ) -> None:
         if batch < 1 or threads < 0:
             raise ConfigError(f"batch is {batch}, threads {threads}", "1 or more frames a batch, 0 or more threads")

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import NonNegativeInt, PositiveInt
 
 from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
 from reelbench.analyzers.motion.effects import Effect, effects
@@ -16,6 +18,7 @@ from reelbench.analyzers.motion.statistics import Seen
 from reelbench.engines.base import Evidence
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Event
+from reelbench.settings import FieldsOf
 
 NAME = "visual_effects"
 
@@ -25,7 +28,12 @@ class VisualEffects(Plain):
     frames (freezes, slow motion) or lasts for three of them (a flash) is only seen in every frame. ``threads`` of
     OpenCV, 0: its own choice."""
 
-    def __init__(self, sampling: Mapping[str, Any], size: Sequence[int] | None = None, threads: int = 1) -> None:
+    def __init__(
+        self,
+        sampling: Annotated[Mapping[str, Any], FieldsOf(Sampling)],
+        size: Sequence[PositiveInt] | None = None,
+        threads: NonNegativeInt = 1,
+    ) -> None:
         with naming("sampling"):
             chosen = Sampling(**sampling)
         with naming("size"):

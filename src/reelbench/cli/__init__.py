@@ -10,7 +10,8 @@ import click
 from reelbench import __version__
 from reelbench.cli.discover import add_modules
 from reelbench.console import guarded
-from reelbench.errors import EXIT_USAGE, ReelBenchError
+from reelbench.errors import EXIT_OK, EXIT_USAGE
+from reelbench.exits import exit_code
 from reelbench.processes import ending_by_signal, exit_code_of
 
 
@@ -31,24 +32,18 @@ def cli() -> None:
 add_modules(cli, __path__, __name__)
 
 
-@guarded()
 def main(argv: list[str] | None = None) -> None:
-    """Run a sub-command; a `ReelBenchError` becomes one line on standard error and its exit code."""
+    """Run a sub-command and end the process with its exit code (`reelbench.exits`)."""
+    sys.exit(exit_code(lambda: _run(argv)))
+
+
+def _run(argv: list[str] | None) -> int:
     try:
         with ending_by_signal():
             code = cli.main(args=argv, prog_name="reelbench", standalone_mode=False)
-    except ReelBenchError as error:
-        print_error(error)
-        code = error.exit_code
     except click.exceptions.Abort as error:
-        code = exit_code_of(error.__cause__)
+        return exit_code_of(error.__cause__)
     except click.ClickException as error:
         error.show()
-        code = EXIT_USAGE
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def print_error(error: ReelBenchError) -> None:
-    click.echo(f"error: {error.message}", err=True)
-    if error.hint:
-        click.echo(f"  hint: {error.hint}", err=True)
+        return EXIT_USAGE
+    return code if isinstance(code, int) else EXIT_OK

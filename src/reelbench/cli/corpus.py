@@ -89,10 +89,11 @@ def _load(name: str, path: Path | None) -> Corpus:
     import yaml
 
     from reelbench.config import instantiate
+    from reelbench.settings import did_you_mean
 
     known = _corpora()
     if name not in known:
-        raise ConfigError(f"no corpus '{name}'", f"there are: {', '.join(known)}")
+        raise ConfigError(f"there is no corpus '{name}'", did_you_mean(name, known))
     node: dict[str, Any] = yaml.safe_load(known[name].read_text(encoding="utf-8"))
     if path is not None and "path" not in node:
         raise ConfigError(f"corpus {name} takes no path", "reelbench corpus list folder --path DIR")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 
@@ -13,8 +11,8 @@ import click
     add_help_option=False,
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def command(arguments: tuple[str, ...]) -> None:
+def command(arguments: tuple[str, ...]) -> int:
     """Measure one analyzer: reelbench run analyzer=… variant=… (--help shows every setting)."""
     from reelbench.main import main
 
-    sys.exit(main(list(arguments)))
+    return main(list(arguments))

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import yaml
 
 from reelbench import paths
-from reelbench.config import AnalyzerNode, Node, instantiate, one_line_errors
+from reelbench.config import AnalyzerNode, Node, instantiate
 from reelbench.disk.asking import asked, derived_by
 from reelbench.disk.compositions import Composition, Files
 from reelbench.disk.names import names_in, strings_in, words_in
@@ -25,6 +25,7 @@ from reelbench.disk.registry import Workspace
 from reelbench.errors import ReelBenchError, UnresolvedRoot
 from reelbench.models.catalog import Catalog
 from reelbench.models.store import ModelStore
+from reelbench.overrides import one_line_errors
 from reelbench.owners import temporary_folder
 
 _UNNAMED = "unnamed"

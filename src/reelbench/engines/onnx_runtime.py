@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import NonNegativeInt
 
 from reelbench.engines import nvidia
 from reelbench.engines.base import Availability, Evidence, Tensors
@@ -42,8 +43,8 @@ class OnnxRuntime:
     def __init__(
         self,
         provider: Literal["cpu", "cuda", "tensorrt"] = "cpu",
-        threads: int = 0,
-        device_id: int = 0,
+        threads: NonNegativeInt = 0,
+        device_id: NonNegativeInt = 0,
         export: YOLOExport | None = None,
     ) -> None:
         self._provider, self._threads, self._device_id, self._export = provider, threads, device_id, export

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import NonNegativeInt
 
 from reelbench.engines.base import Availability, Evidence, Tensors
 from reelbench.errors import AnalyzerError
@@ -17,7 +18,7 @@ from reelbench.errors import AnalyzerError
 class OpenCVDNN:
     """Runs one image at a time; a batch is a loop. ``threads`` 0 leaves OpenCV's own choice (every core)."""
 
-    def __init__(self, threads: int = 0) -> None:
+    def __init__(self, threads: NonNegativeInt = 0) -> None:
         self._threads = threads
         self._net: Any = None
         self._batch = 0

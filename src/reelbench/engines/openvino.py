@@ -14,10 +14,11 @@ import os
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import NonNegativeInt, PositiveInt
 
 from reelbench.engines.base import Availability, Evidence, Tensors
 from reelbench.engines.capabilities import Calibration
@@ -26,6 +27,7 @@ from reelbench.engines.openvino_convert import Network, convert
 from reelbench.engines.openvino_quantize import Quantization, quantize
 from reelbench.errors import AnalyzerError, ConfigError
 from reelbench.paths import atomic_path, write_text
+from reelbench.settings import FieldsOf
 
 Precision = Literal["fp32", "bf16", "int8"]
 _HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
@@ -47,12 +49,12 @@ class OpenVINO:
 
     def __init__(
         self,
-        network: Mapping[str, Any],
+        network: Annotated[Mapping[str, Any], FieldsOf(Network)],
         precision: Precision = "fp32",
-        batch: int = 1,
-        threads: int = 0,
-        streams: int = 0,
-        quantization: Mapping[str, Any] | None = None,
+        batch: PositiveInt = 1,
+        threads: NonNegativeInt = 0,
+        streams: NonNegativeInt = 0,
+        quantization: Annotated[Mapping[str, Any], FieldsOf(Quantization)] | None = None,
         cache: bool = True,
     ) -> None:
         if precision not in _HINTS:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import PositiveFloat, PositiveInt
+
 from reelbench.errors import AnalyzerError
 
 _FRAMEWORKS = {".pb": "tf", ".onnx": "onnx", ".tflite": "tflite", ".pdmodel": "paddle"}
@@ -23,9 +25,9 @@ class Network:
 
     input: str
     outputs: Sequence[str]
-    shape: Sequence[int]
+    shape: Sequence[PositiveInt]
     mean: float = 0.0
-    scale: float = 1.0
+    scale: PositiveFloat = 1.0
 
     def __str__(self) -> str:
         return f"{self.input}>{','.join(self.outputs)}|{'x'.join(map(str, self.shape))}|{self.mean:g}|{self.scale:g}"

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import NonNegativeInt
 
 from reelbench.engines.capabilities import Calibration
 from reelbench.engines.openvino_accuracy import AccuracyControl, Agreement, Judge, control
@@ -34,7 +35,7 @@ class Quantization:
 
     preset: Literal["mixed", "performance"] = "mixed"
     keep_outputs: Sequence[str] = ()
-    keep_convolutions: Sequence[int] = ()
+    keep_convolutions: Sequence[NonNegativeInt] = ()
     accurate_bias: bool = False
     accuracy: AccuracyControl | None = None
 

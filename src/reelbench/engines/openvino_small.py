@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 
 from reelbench.engines.base import Availability, Evidence
 from reelbench.errors import AnalyzerError
@@ -39,7 +40,7 @@ class Feed:
     mean: Sequence[float] = (0.0,)
     scale: float | Sequence[float] = 1.0
     chw: bool = False
-    shape: Sequence[int] | None = None
+    shape: Sequence[PositiveInt] | None = None
 
 
 class SmallNetwork:

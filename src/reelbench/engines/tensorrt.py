@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from reelbench.engines import nvidia, onnx_precision
 from reelbench.engines.base import Availability, Evidence, Tensors
@@ -41,9 +42,9 @@ class TensorRT:
     def __init__(
         self,
         precision: Literal["fp32", "fp16", "int8"] = "fp16",
-        batch: int = 1,
-        device_id: int = 0,
-        workspace_gib: float = 4.0,
+        batch: PositiveInt = 1,
+        device_id: NonNegativeInt = 0,
+        workspace_gib: PositiveFloat = 4.0,
         export: YOLOExport | None = None,
     ) -> None:
         self._precision, self._batch, self._device_id = precision, batch, device_id

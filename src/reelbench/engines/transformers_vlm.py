@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import NonNegativeInt
+
 from reelbench.engines.base import Availability, Evidence
 from reelbench.engines.transformers_vlm_available import available
 from reelbench.engines.transformers_vlm_evidence import (
@@ -45,8 +47,8 @@ class TransformersVLM:
         device: str = "cpu",
         compiled: bool = False,
         prefix_cache: bool = False,
-        threads: int = 0,
-        seed: int = 0,
+        threads: NonNegativeInt = 0,
+        seed: NonNegativeInt = 0,
     ) -> None:
         for name, given, known in (("attention", attention, ATTENTION), ("precision", precision, PRECISIONS)):
             if given not in known:

@@ -10,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pydantic import PositiveInt
+
 from reelbench.engines.base import Availability
 from reelbench.engines.fingerprint import fingerprint
 from reelbench.engines.ultralytics import MEND, open_yolo, torch_extra
@@ -26,7 +28,7 @@ class YOLOExport:
     """
 
     def __init__(
-        self, size: Sequence[int] = (640, 640), batch: int | None = None, opset: int = 17, seed: int = 0
+        self, size: Sequence[PositiveInt] = (640, 640), batch: PositiveInt | None = None, opset: int = 17, seed: int = 0
     ) -> None:
         self.size = (int(size[0]), int(size[1]))
         self.batch, self._opset, self._seed = batch, opset, seed

@@ -10,9 +10,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from reelbench.config import one_line_errors
+from reelbench.config import invalid
 from reelbench.errors import ConfigError
+from reelbench.overrides import initialized, one_line_errors
 from reelbench.paths import conf_dir
+from reelbench.settings import did_you_mean
 from reelbench.system.config import Composed, compose_system
 
 SCENARIOS = ("offline", "single_stream", "server")
@@ -80,9 +82,9 @@ def compose_load(settings: Sequence[str]) -> Loading:
         if item.startswith("scenario="):
             scenario = item.partition("=")[2]
         else:
-            (own if item.startswith("load.") else rest).append(item)
+            (own if item.lstrip("+~").startswith("load.") else rest).append(item)
     if scenario not in SCENARIOS:
-        raise ConfigError(f"there is no scenario '{scenario}'", f"there are: {', '.join(SCENARIOS)}")
+        raise ConfigError(f"there is no scenario '{scenario}'", did_you_mean(scenario, SCENARIOS))
     load = _load_config(scenario, own)
     system = compose_system([f"plan={load.plan}", *rest])  # of two the last holds
     return Loading(load.model_copy(update={"plan": system.plan.name}), system, read_types(load.types))
@@ -90,18 +92,16 @@ def compose_load(settings: Sequence[str]) -> Loading:
 
 def _load_config(scenario: str, own: Sequence[str]) -> LoadConfig:
     from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
     from omegaconf import OmegaConf
 
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"), one_line_errors():
-        cfg = hydra_compose("config", overrides=[f"+load={scenario}", *own])
+    overrides = [f"+load={scenario}", *own]
+    with initialized(), one_line_errors(overrides):
+        cfg = hydra_compose("config", overrides=overrides)
         found = OmegaConf.to_container(cfg.load, resolve=True, throw_on_missing=True)
     try:
         config = LoadConfig.model_validate(found)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(["load", *map(str, first["loc"])])
-        raise ConfigError(f"configuration: {where}: {first['msg']}", "docs/load.md describes every setting") from error
+        raise invalid(error, found, "load") from error
     if config.rate != "auto" and not config.rate > 0:
         raise ConfigError("configuration: load.rate: it must be above 0, or 'auto'", "clips a minute")
     return config

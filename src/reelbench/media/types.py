@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from annotated_types import Ge, Gt
 from numpy.typing import NDArray
 
 Colour = Literal["rgb", "bgr", "gray"]
@@ -17,8 +18,8 @@ Image = NDArray[np.uint8]
 class Sampling:
     """Which frames: ``every`` n-th decoded frame, or ``rate`` frames a second by presentation time (exactly one of both)."""
 
-    rate: float | None = None
-    every: int | None = None
+    rate: Annotated[float, Gt(0)] | None = None
+    every: Annotated[int, Ge(1)] | None = None
 
     def __post_init__(self) -> None:
         if (self.rate is None) == (self.every is None):
@@ -62,21 +63,21 @@ class DecodeOptions:
     ahead in a second thread, at most n frames (a fan-out converts in a third). ``deblock`` False leaves out H.264's in-loop
     filter (faster, blockier)."""
 
-    threads: int = 1
+    threads: Annotated[int, Ge(0)] = 1
     skip: Literal["none", "nonref", "bidir"] = "none"
     deblock: bool = True
-    prefetch: int = 0
+    prefetch: Annotated[int, Ge(0)] = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Caps on what is opened; beyond them a clip is refused before it is decoded."""
 
-    max_pixels: int = 4096 * 4096
-    max_duration_s: float = 3600.0
-    max_streams: int = 16
-    max_frames: int = 500_000
-    max_fps: float = 480.0
+    max_pixels: Annotated[int, Ge(1)] = 4096 * 4096
+    max_duration_s: Annotated[float, Gt(0)] = 3600.0
+    max_streams: Annotated[int, Ge(1)] = 16
+    max_frames: Annotated[int, Ge(1)] = 500_000
+    max_fps: Annotated[float, Gt(0)] = 480.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from reelbench.errors import ConfigError
 from reelbench.quality.base import Outcome, Scores, collect
 from reelbench.quality.matching import overlap
 from reelbench.results import AnalyzerResult, Event
+from reelbench.settings import Share
 
 FACE, YEARS = "face", "age_years"
 AGAINST_TRUTH = ("age_score", "age_mae", "found")
@@ -27,7 +28,7 @@ class AgeQuality:
     primary = "age_score"
     primary_name = "age score"
 
-    def __init__(self, iou: float = 0.3) -> None:
+    def __init__(self, iou: Share = 0.3) -> None:
         if not 0 < iou <= 1:
             raise ConfigError(f"quality.iou must lie above 0 and at most at 1, not {iou}")
         self.iou = iou

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic import NonNegativeFloat
+
 from reelbench.corpus.clip import Truth
 from reelbench.quality.base import Outcome, Scores
 from reelbench.quality.tallies import Tally, tallied
@@ -34,7 +36,7 @@ class CutQuality:
     primary = "cut_f1"
     primary_name = "cut F1"
 
-    def __init__(self, within_s: float = CUT_WITHIN_S) -> None:
+    def __init__(self, within_s: NonNegativeFloat = CUT_WITHIN_S) -> None:
         self._within_s = within_s
 
     def against_truth(self, results: Mapping[str, AnalyzerResult], truths: Mapping[str, Truth]) -> Scores:
@@ -58,7 +60,7 @@ class SceneQuality:
     primary = "scene_f1"
     primary_name = "scene boundary F1"
 
-    def __init__(self, within_s: float = SCENE_WITHIN_S) -> None:
+    def __init__(self, within_s: NonNegativeFloat = SCENE_WITHIN_S) -> None:
         self._within_s = within_s
 
     def against_truth(self, results: Mapping[str, AnalyzerResult], truths: Mapping[str, Truth]) -> Scores:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pydantic import PositiveFloat
+
 from reelbench.corpus.clip import Truth
 from reelbench.errors import ConfigError
 from reelbench.quality.average_precision import average_precision
@@ -11,6 +13,7 @@ from reelbench.quality.base import Outcome, Scores, collect, rates
 from reelbench.quality.instants import Instant, choose, expected_of, found_at, grid, looked_at
 from reelbench.quality.matching import Counts, count
 from reelbench.results import AnalyzerResult
+from reelbench.settings import Share
 
 AGAINST_TRUTH = ("map50", "map", "precision", "recall", "f1", "false_positives_per_min")
 AGREEMENT = ("agreement_f1", "agreement_precision", "agreement_recall")
@@ -27,7 +30,7 @@ class DetectionQuality:
     primary = "map50"
     primary_name = "mAP@0.5"
 
-    def __init__(self, instants_per_s: float = 5.0, score: float = 0.5, iou: float = 0.5) -> None:
+    def __init__(self, instants_per_s: PositiveFloat = 5.0, score: Share = 0.5, iou: Share = 0.5) -> None:
         if not instants_per_s > 0:
             raise ConfigError(f"quality.instants_per_s must be above 0, not {instants_per_s}")
         for name, value in (("score", score), ("iou", iou)):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 import numpy as np
+from pydantic import NonNegativeFloat
 
 from reelbench.corpus.clip import Truth, TruthFace, TruthFaces
 from reelbench.errors import ConfigError
@@ -49,7 +50,7 @@ class EyeQuality:
     primary = "eyes_f1"
     primary_name = "eyes found (F1)"
 
-    def __init__(self, error: float = 0.1, blink_s: float = 0.1) -> None:
+    def __init__(self, error: NonNegativeFloat = 0.1, blink_s: NonNegativeFloat = 0.1) -> None:
         if not 0 < error <= 1 or blink_s < 0:
             raise ConfigError("quality.error must lie above 0 and at most at 1, quality.blink_s not below 0")
         self.error, self.blink_s = error, blink_s

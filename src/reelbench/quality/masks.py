@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveFloat
 
 from reelbench.corpus.clip import Truth, TruthMask
 from reelbench.errors import ConfigError
@@ -44,7 +45,7 @@ class MaskQuality:
     primary = "iou"
     primary_name = "mask IoU"
 
-    def __init__(self, instants_per_s: float = 5.0) -> None:
+    def __init__(self, instants_per_s: PositiveFloat = 5.0) -> None:
         if not instants_per_s > 0:
             raise ConfigError(f"quality.instants_per_s must be above 0, not {instants_per_s}")
         self.instants_per_s = instants_per_s

@@ -6,10 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import ceil
 
+from pydantic import PositiveFloat
+
 from reelbench.corpus.clip import Truth, TruthSpan
 from reelbench.errors import ConfigError
 from reelbench.quality.base import Outcome, Scores, collect, rates
 from reelbench.results import AnalyzerResult, Event
+from reelbench.settings import Share
 
 AGAINST_TRUTH = ("f1", "precision", "recall", "clip_f1")
 AGREEMENT = ("agreement_f1",)
@@ -36,7 +39,7 @@ class ProductQuality:
     complete = True
     primary_name = "products (F1)"
 
-    def __init__(self, per_s: float = 1.0, score: float = 0.0) -> None:
+    def __init__(self, per_s: PositiveFloat = 1.0, score: Share = 0.0) -> None:
         if not per_s > 0 or not 0 <= score <= 1:
             raise ConfigError("quality.per_s must be above 0, quality.score between 0 and 1")
         self.per_s, self.score = per_s, score

@@ -10,6 +10,7 @@ from reelbench.corpus.clip import Truth
 from reelbench.errors import ConfigError
 from reelbench.quality.base import Outcome, Scores, collect, rates
 from reelbench.results import AnalyzerResult
+from reelbench.settings import Share
 
 AGAINST_TRUTH = ("event_f1", "event_precision", "event_recall", "cer")
 AGREEMENT = ("agreement_f1", "agreement_precision", "agreement_recall")
@@ -57,7 +58,7 @@ class TextQuality:
     primary_name = "event F1"
     also: ClassVar[dict[str, str]] = {"cer": "less"}
 
-    def __init__(self, similarity: float = 0.8, overlap: float = 0.5) -> None:
+    def __init__(self, similarity: Share = 0.8, overlap: Share = 0.5) -> None:
         for name, value in (("similarity", similarity), ("overlap", overlap)):
             if not 0 < value <= 1:
                 raise ConfigError(f"quality.{name} must lie above 0 and at most at 1, not {value}")

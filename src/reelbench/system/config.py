@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from reelbench.config import Node, RunConfig, compose, one_line_errors, variants
+from reelbench.config import Node, RunConfig, compose, invalid, variants
 from reelbench.errors import ConfigError
 from reelbench.media.types import DecodeOptions
-from reelbench.paths import conf_dir
+from reelbench.overrides import group_options, initialized, one_line_errors
+from reelbench.settings import check_node, did_you_mean
 
 CHOICES = ("system", "plan")
 
@@ -81,7 +81,7 @@ def compose_system(settings: Sequence[str]) -> Composed:
 
     Raises ConfigError for what does not exist, with what there is instead.
     """
-    own = [item for item in settings if item.split("=")[0].split(".")[0] in CHOICES]
+    own = [item for item in settings if item.lstrip("+~").split("=")[0].split(".")[0] in CHOICES]
     common = [item for item in settings if item not in own]
     for item in common:
         if item.startswith(("analyzer", "variant=", "quality")):
@@ -89,7 +89,7 @@ def compose_system(settings: Sequence[str]) -> Composed:
                 f"'{item}' belongs to the run of one analyzer",
                 "here: system.analyzers=[a,b], system.variant=…, system.variants.a=…, +system.settings.a=[analyzer.…]",
             )
-    with _hydra():
+    with initialized():
         system, plan = _nodes(own, common)
         configs = {name: _config(name, system, common) for name in _names(system, common)}
         if system.analyzers == "auto":
@@ -108,11 +108,14 @@ def _nodes(own: Sequence[str], common: Sequence[str]) -> tuple[SystemConfig, Pla
     inner = [item for item in own if item.split("=")[0] not in CHOICES]
     groups = [f"+{group}={name}" for group, name in chosen.items()]
     searched = [item for item in common if item.startswith("hydra.searchpath=")]
-    with one_line_errors():
-        cfg = hydra_compose("config", overrides=[*searched, *groups, *_opened(inner)])
+    overrides = [*searched, *groups, *_opened(inner)]
+    with one_line_errors(overrides):
+        cfg = hydra_compose("config", overrides=overrides)
         found = OmegaConf.to_container(OmegaConf.masked_copy(cfg, list(CHOICES)), resolve=True, throw_on_missing=True)
     assert isinstance(found, dict)
-    return _checked(SystemConfig, "system", found), _checked(PlanConfig, "plan", found)
+    plan: PlanConfig = _checked(PlanConfig, "plan", found)
+    check_node(plan.order, "plan.order")
+    return _checked(SystemConfig, "system", found), plan
 
 
 _OPEN = ("system.variants.", "system.settings.", "plan.copies.", "plan.wide.")
@@ -127,11 +130,7 @@ def _checked(model: Any, key: str, found: dict[Any, Any]) -> Any:
     try:
         return model.model_validate(found[key])
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join([key, *map(str, first["loc"])])
-        raise ConfigError(
-            f"configuration: {where}: {first['msg']}", "docs/system.md describes every setting"
-        ) from error
+        raise invalid(error, found[key], key) from error
 
 
 def _names(system: SystemConfig, common: Sequence[str]) -> list[str]:
@@ -139,36 +138,19 @@ def _names(system: SystemConfig, common: Sequence[str]) -> list[str]:
     asked = known if system.analyzers == "auto" else list(dict.fromkeys(system.analyzers))
     for name in (*asked, *system.leave_out, *system.variants, *system.settings):
         if name not in known:
-            raise ConfigError(f"there is no analyzer '{name}'", f"there are: {', '.join(known)}")
+            raise ConfigError(f"there is no analyzer '{name}'", did_you_mean(name, known))
     return [name for name in asked if name not in system.leave_out]
 
 
 def analyzer_names(overrides: Sequence[str]) -> list[str]:
     """Every analyzer on Hydra's search path and on what ``overrides`` add to it."""
-    from hydra.core.global_hydra import GlobalHydra
-
-    with _hydra():
-        loader = GlobalHydra.instance().config_loader()
-        searched = [item for item in overrides if item.startswith("hydra.searchpath=")]
-        return sorted(loader.get_group_options("analyzer", config_name="config", overrides=searched))
+    return sorted(group_options("analyzer", overrides))
 
 
 def _config(name: str, system: SystemConfig, common: Sequence[str]) -> RunConfig:
     variant = system.variants.get(name, system.variant)
     if variant not in (known := variants(name, common)):
-        hint = f"choose one: system.variants.{name}={'|'.join(known)}, or leave it out: system.leave_out=[{name}]"
+        choose = f"system.variants.{name}={'|'.join(known)}, or leave it out: system.leave_out=[{name}]"
+        hint = f"{did_you_mean(variant, known, listed=False)} choose one: {choose}"
         raise ConfigError(f"analyzer {name} has no variant '{variant}'", hint)
     return compose([*common, f"analyzer={name}", f"variant={variant}", *system.settings.get(name, ())])
-
-
-@contextmanager
-def _hydra() -> Iterator[None]:
-    """Hydra made ready once for all that is composed within."""
-    from hydra import initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-
-    if GlobalHydra.instance().is_initialized():
-        yield
-        return
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        yield

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from reelbench.analyzers.base import WeightsSource
 from reelbench.analyzers.detection.agreement import LEAST_SCORE, agreement
@@ -57,12 +58,12 @@ class CalibrationSet:
         self,
         clips: Sequence[str] = (),
         photographs: Sequence[str] = (),
-        every: int = 50,
-        frames: int = 100,
-        crops: int = 30,
-        seed: int = 0,
-        span_s: Sequence[float] | None = None,
-        distinct: float | None = None,
+        every: PositiveInt = 50,
+        frames: PositiveInt = 100,
+        crops: PositiveInt = 30,
+        seed: NonNegativeInt = 0,
+        span_s: Sequence[NonNegativeFloat] | None = None,
+        distinct: NonNegativeFloat | None = None,
     ) -> None:
         if span_s is not None and not (len(span_s) == 2 and 0 <= span_s[0] < span_s[1]):
             raise ConfigError(f"calibration.span_s is {list(span_s)}", "give [from, to] in seconds")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 
 from reelbench.analyzers.detection.coco import INDEX_BY_CATEGORY
 from reelbench.analyzers.detection.heads import Detections
@@ -33,7 +34,7 @@ class SSDHead:
 
     colour: Colour = "rgb"
 
-    def __init__(self, size: int = 300) -> None:
+    def __init__(self, size: PositiveInt = 300) -> None:
         self.size = (size, size)
 
     def batch(self, images: Sequence[Image]) -> NDArray[np.float32]:
@@ -53,7 +54,7 @@ class SSDRawHead:
 
     colour: Colour = "rgb"
 
-    def __init__(self, size: int = 300, boxes: str = "concat:0", classes: str = "concat_1:0") -> None:
+    def __init__(self, size: PositiveInt = 300, boxes: str = "concat:0", classes: str = "concat_1:0") -> None:
         self.size = (size, size)
         self._boxes, self._classes = boxes, classes
         self._anchors = anchors()

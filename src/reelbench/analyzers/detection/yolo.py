@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 
 from reelbench.analyzers.detection.heads import Detections
 from reelbench.engines.base import Tensors
 from reelbench.errors import ConfigError
 from reelbench.media.types import Colour, Image
+from reelbench.settings import Share
 
 STRIDE = 32
 """The sides of the input must be multiples of the coarsest feature map's stride, in pixels."""
@@ -52,9 +54,9 @@ class YOLOHead:
 
     def __init__(
         self,
-        input: Sequence[int] = (640, 640),
-        iou: float = 0.7,
-        limit: int = 300,
+        input: Sequence[PositiveInt] = (640, 640),
+        iou: Share = 0.7,
+        limit: PositiveInt = 300,
         frame: tuple[int, int] | None = None,
     ) -> None:
         if len(input) != 2 or any(side < STRIDE or side % STRIDE for side in input):

@@ -8,10 +8,12 @@ from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import NonNegativeFloat, PositiveInt
 
 from reelbench.analyzers.faces.follow import Track
 from reelbench.analyzers.faces.looks import Look
 from reelbench.results import Box, BoxAt, Event
+from reelbench.settings import Share
 
 FACE, BLINK, LOOKING, AWAY = "face", "blink", "looking", "looking_away"
 _AS_COMPLEX = np.array([[1, 0], [1j, 0], [0, 1], [0, 1j]])
@@ -27,12 +29,12 @@ class Judging:
     somebody looks at it. ``min_samples``: a face seen less often is dropped, unless the clip has fewer samples.
     ``least_s``: shorter looks belong to what is around them."""
 
-    blink: float = 0.72
-    longest_blink_s: float = 0.6
-    yaw: float = 14.0
-    pitch: float = 18.0
-    min_samples: int = 2
-    least_s: float = 0.2
+    blink: Share = 0.72
+    longest_blink_s: NonNegativeFloat = 0.6
+    yaw: NonNegativeFloat = 14.0
+    pitch: NonNegativeFloat = 18.0
+    min_samples: PositiveInt = 2
+    least_s: NonNegativeFloat = 0.2
 
     def __post_init__(self) -> None:
         if not 0 < self.blink < 1 or min(self.longest_blink_s, self.yaw, self.pitch) <= 0 or self.min_samples < 1:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import NonNegativeFloat
 
 from reelbench.media.types import Frame
 
@@ -20,7 +21,7 @@ class Windows:
     seconds: float = 2.0
     frames: int = 16
     overlap_s: float = 0.5
-    long_s: float = 60.0
+    long_s: NonNegativeFloat = 60.0
 
     def __post_init__(self) -> None:
         if not self.seconds > 0 or self.frames < 1:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import NonNegativeInt, PositiveInt
 
 from reelbench.analyzers.overlay.reader import Region, Spelling
 from reelbench.engines.base import Availability, Evidence
@@ -29,7 +30,7 @@ class EasyOCRReader:
 
     colour: Colour = "rgb"
 
-    def __init__(self, device: str = "cpu", lines: int = 8, threads: int = 0) -> None:
+    def __init__(self, device: str = "cpu", lines: PositiveInt = 8, threads: NonNegativeInt = 0) -> None:
         self._device, self._lines, self._threads = device, lines, threads
         self._reader: Any = None
         self._batch = 0

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import NonNegativeInt, PositiveInt
 
 from reelbench.analyzers.overlay.reader import Region, Spelling
 from reelbench.engines.base import Availability, Evidence
@@ -44,9 +45,9 @@ class RapidOCRReader:
         self,
         engine: Literal["onnxruntime", "openvino"] = "onnxruntime",
         precision: Literal["fp32", "bf16", "native"] = "fp32",
-        side: int = 1280,
-        threads: int = 0,
-        lines: int = 6,
+        side: PositiveInt = 1280,
+        threads: NonNegativeInt = 0,
+        lines: PositiveInt = 6,
     ) -> None:
         if engine not in _PACKAGES:
             raise ConfigError(f"analyzer.reader.engine is '{engine}'", f"one of {', '.join(_PACKAGES)}")

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveFloat, PositiveInt
 
 from reelbench.analyzers.blaze.crops import Picture, Square
 from reelbench.analyzers.products.taxonomy import Taxonomy
 from reelbench.results import Box, Event
+from reelbench.settings import Share
 
 _MARGIN = 1.1
 PRODUCT = "product"
@@ -24,13 +26,13 @@ class Deciding:
     object whose category is known from its name. ``overrule``: from this probability on the classifier is believed
     against the name, unless the name has a score of ``trust`` or more. ``report``: least score of an event."""
 
-    looks: int | None = 2
-    scene_every_s: float | None = 2.0
-    scene: float = 0.5
-    object: float = 0.3
-    overrule: float = 0.6
-    trust: float = 0.5
-    report: float = 0.35
+    looks: PositiveInt | None = 2
+    scene_every_s: PositiveFloat | None = 2.0
+    scene: Share = 0.5
+    object: Share = 0.3
+    overrule: Share = 0.6
+    trust: Share = 0.5
+    report: Share = 0.35
 
     def __post_init__(self) -> None:
         shares = (self.scene, self.object, self.overrule, self.trust, self.report)

@@ -7,10 +7,11 @@ import importlib.metadata
 import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import NonNegativeFloat, PositiveInt
 
 from reelbench.analyzers.base import Phases, WeightsSource
 from reelbench.analyzers.motion.statistics import Film, alike
@@ -19,6 +20,7 @@ from reelbench.analyzers.shots.transnet import TransNet
 from reelbench.engines.base import Availability, Evidence
 from reelbench.errors import ConfigError
 from reelbench.media.types import Frame, Image
+from reelbench.settings import FieldsOf
 
 FLASH_FRAMES = 5
 """So many frames later a flash is over."""
@@ -83,10 +85,10 @@ class AdaptiveCuts:
 
     def __init__(
         self,
-        threshold: float = 3.0,
-        least_change: float = 15.0,
-        least_shot_frames: int = 15,
-        shrink: Sequence[int] | None = None,
+        threshold: NonNegativeFloat = 3.0,
+        least_change: NonNegativeFloat = 15.0,
+        least_shot_frames: PositiveInt = 15,
+        shrink: Sequence[PositiveInt] | None = None,
         gradual: bool = False,
     ) -> None:
         if threshold <= 0 or least_change <= 0 or least_shot_frames < 0:
@@ -160,10 +162,10 @@ class NetworkCuts:
 
     def __init__(
         self,
-        network: Mapping[str, Any] | None = None,
-        threshold: float = 0.35,
+        network: Annotated[Mapping[str, Any], FieldsOf(TransNet)] | None = None,
+        threshold: NonNegativeFloat = 0.35,
         gradual: float = 0.5,
-        least_gradual_s: float = 0.15,
+        least_gradual_s: NonNegativeFloat = 0.15,
     ) -> None:
         if not (0 < threshold < 1 and 0 < gradual < 1 and least_gradual_s > 0):
             raise ConfigError("analyzer.detector: threshold or gradual is not between 0 and 1", "give a share")

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import NonNegativeInt, PositiveFloat
 
 from reelbench.analyzers.base import Phases, WeightsSource
 from reelbench.analyzers.shots.network import HEIGHT, WIDTH, build, histograms
@@ -59,8 +60,8 @@ class TransNet:
         self,
         precision: Literal["fp32", "int8"] = "fp32",
         context: int = 25,
-        threads: int = 1,
-        rate: float | None = None,
+        threads: NonNegativeInt = 1,
+        rate: PositiveFloat | None = None,
     ) -> None:
         if precision not in ("fp32", "int8"):
             raise ConfigError(f"analyzer.detector.network.precision is {precision!r}", "give fp32 or int8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from pydantic import NonNegativeFloat
 
 from reelbench.analyzers.base import WeightsSource
 from reelbench.analyzers.speech.parts import FRAMES_PER_S, HOP, Flags, Frames, Package, Sound, Voice
@@ -18,7 +19,7 @@ class Gate:
     The detector may be wrong in one direction only: it may take anything for speech, but must not miss speech.
     """
 
-    def __init__(self, detector: Voice, margin_s: float = 0.3) -> None:
+    def __init__(self, detector: Voice, margin_s: NonNegativeFloat = 0.3) -> None:
         if not 0 <= margin_s <= 5:
             raise ConfigError(f"analyzer.gate.margin_s is {margin_s}", "give 0 to 5 seconds")
         self._detector = detector

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from pydantic import PositiveFloat
 
 from reelbench.analyzers.base import WeightsSource
 from reelbench.analyzers.speech.parts import LIBROSA, PRAAT, RATE, Frames, Sound, count, nearest
@@ -25,7 +26,7 @@ class PYIN:
     weights: tuple[str, ...] = ()
     _STEP = 512
 
-    def __init__(self, floor_hz: float = 75.0, ceiling_hz: float = 600.0) -> None:
+    def __init__(self, floor_hz: PositiveFloat = 75.0, ceiling_hz: PositiveFloat = 600.0) -> None:
         _checked(floor_hz, ceiling_hz)
         self._floor, self._ceiling = floor_hz, ceiling_hz
         self._librosa: Any = None
@@ -48,7 +49,9 @@ class Praat:
     precision = "fp64"
     weights: tuple[str, ...] = ()
 
-    def __init__(self, floor_hz: float = 75.0, ceiling_hz: float = 600.0, step_s: float = 0.02) -> None:
+    def __init__(
+        self, floor_hz: PositiveFloat = 75.0, ceiling_hz: PositiveFloat = 600.0, step_s: PositiveFloat = 0.02
+    ) -> None:
         _checked(floor_hz, ceiling_hz)
         if not 0.001 <= step_s <= 0.1:
             raise ConfigError(f"analyzer.pitch.step_s is {step_s}", "give 0.001 to 0.1 seconds")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import NonNegativeFloat
 
 from reelbench.analyzers.base import WeightsSource
 from reelbench.analyzers.speech.parts import (
@@ -63,7 +64,9 @@ class SyllableNuclei:
     precision = "fp32"
     weights: tuple[str, ...] = ()
 
-    def __init__(self, dip_db: float = 2.0, depth_db: float = 25.0, smooth_s: float = 0.07) -> None:
+    def __init__(
+        self, dip_db: NonNegativeFloat = 2.0, depth_db: NonNegativeFloat = 25.0, smooth_s: NonNegativeFloat = 0.07
+    ) -> None:
         self._dip_db, self._depth_db = dip_db, depth_db
         window = np.hanning(max(3, round(smooth_s * FRAMES_PER_S)) + 2)[1:-1]
         self._window = (window / window.sum()).astype(np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from pydantic import NonNegativeFloat, NonNegativeInt
 
 from reelbench.analyzers.base import WeightsSource
 from reelbench.analyzers.speech.parts import (
@@ -35,7 +36,7 @@ class EnergyVoice:
     nothing = SILENT_DB
     weights: tuple[str, ...] = ()
 
-    def __init__(self, top_db: float = 30.0) -> None:
+    def __init__(self, top_db: NonNegativeFloat = 30.0) -> None:
         if not top_db > 0:
             raise ConfigError(f"analyzer.voice.top_db is {top_db}", "give a positive number of decibels")
         self._top_db = top_db
@@ -61,7 +62,7 @@ class WebRTCVoice:
     nothing = 0.0
     weights: tuple[str, ...] = ()
 
-    def __init__(self, mode: int = 3) -> None:
+    def __init__(self, mode: NonNegativeInt = 3) -> None:
         if mode not in (0, 1, 2, 3):
             raise ConfigError(f"analyzer.voice.mode is {mode}", "give 0, 1, 2 or 3")
         self._mode = mode

@@ -6,7 +6,6 @@ precision with which it was said.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Hashable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstrai
 
 from reelbench import paths
 from reelbench.errors import ConfigError
+from reelbench.settings import did_you_mean
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Positive = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
@@ -119,9 +119,7 @@ def find_ledger(name: str) -> Path:
         raise ConfigError(f"{path}: no such ledger", _HINT)
     shipped = sorted(file.stem for file in folder.glob("*.yaml"))
     if name not in shipped:
-        near = difflib.get_close_matches(name, shipped, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"shipped: {', '.join(shipped)}; or give a path"
-        raise ConfigError(f"there is no ledger '{name}'", hint)
+        raise ConfigError(f"there is no ledger '{name}'", f"{did_you_mean(name, shipped)}; or give a path")
     return folder / f"{name}.yaml"
 
 

@@ -9,6 +9,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from reelbench.errors import ConfigError
+from reelbench.settings import did_you_mean
 
 Action = Literal["fail", "warn", "pass"]
 QUESTIONS = ("speed", "quality", "memory", "cold start")
@@ -112,5 +113,5 @@ def _find(which: str, folders: Sequence[Path]) -> Path:
             return file
     known = sorted({file.stem for folder in folders for file in (folder / "gate").glob("*.yaml")})
     raise ConfigError(
-        f"there is no gate policy '{which}'", f"there is: {', '.join(known) or 'none'}; or name a .yaml file"
+        f"there is no gate policy '{which}'", f"{did_you_mean(which, known) or 'there is none'}; or name a .yaml file"
     )

@@ -13,6 +13,7 @@ from reelbench.bench.live import Progress
 from reelbench.comparison.records import Arm, ArmName
 from reelbench.errors import ConfigError, UnavailableError
 from reelbench.paths import conf_dir
+from reelbench.settings import did_you_mean
 from reelbench.system.config import Composed, compose_system
 from reelbench.system.setup import Prepared, prepare
 
@@ -71,7 +72,7 @@ def _named(name: str, config_dir: Path | None) -> tuple[str, ...]:
     if found is None:
         known = sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
         raise ConfigError(
-            f"there is no arm '{name}'", f"there are: {', '.join(known)}; or settings: a='system=baseline plan=auto'"
+            f"there is no arm '{name}'", f"{did_you_mean(name, known)}; or settings: a='system=baseline plan=auto'"
         )
     try:
         return _Named.model_validate(yaml.safe_load(found.read_text(encoding="utf-8"))).settings

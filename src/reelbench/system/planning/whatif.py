@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pydantic import Field
 
 from reelbench.errors import ConfigError
+from reelbench.settings import did_you_mean
 from reelbench.system.planning.bounds import bounds_of
 from reelbench.system.planning.predict import Figures, notes_of, schedule_of, setting_of
 from reelbench.system.setup import Prepared
@@ -61,7 +62,7 @@ def split_factors(words: Sequence[str], known: Collection[str]) -> tuple[dict[st
         if name in names:
             factors[name] = _factor(word, value)
         elif FACTOR.fullmatch(value):
-            raise ConfigError(f"there is no analyzer '{name}'", f"there are: {', '.join(sorted(names))}")
+            raise ConfigError(f"there is no analyzer '{name}'", did_you_mean(name, sorted(names)))
         else:
             settings.append(word)
     return factors, settings
