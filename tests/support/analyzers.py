@@ -46,7 +46,7 @@ class Brightness:
     step = 2
 
     def available(self) -> Availability:
-        if self._reason == "!crash":
+        if self._reason == "crash":
             raise ZeroDivisionError("a mistake of whoever wrote this analyzer")
         return Availability(not self._reason, self._reason, "pip install what-is-missing" if self._reason else "")
 

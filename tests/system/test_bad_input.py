@@ -37,7 +37,7 @@ def one_line(text: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["analyzer=nonsense"], ["analyzer/nonsense", "object_detection"]),
+        (["analyzer=nonsense"], ["there is no analyzer 'nonsense'"]),
         (["variant=nonsense"], ["no variant 'nonsense'"]),
         (["nonsense=1"], ["nonsense"]),
         (["analyzer.nonsense=1"], ["analyzer.nonsense"]),
