@@ -115,7 +115,7 @@ UNLIKE: list[tuple[Callable[[Path], None], str]] = [
     (change("run.json", lambda r: r.update(analyzer="faces")), "different analyzer: object_detection and faces"),
     (change("run.json", lambda r: r.update(version=2)), "different run format: 1 and 2"),
     (change("config.yaml", lambda c: c["measure"].update(repetitions_min=9)), "measure.repetitions_min: 3 and 9"),
-    (change("config.yaml", lambda c: c.update(media={"limits": {"max_pixels": 5}})), "media.limits.max_pixels: None and 5"),
+    (change("config.yaml", lambda c: c.update(media={"limits": {"max_pixels": 5}})), "media.limits.max_pixels: 16777216 and 5"),
     (change("results/clip2.json", lambda r: r.update(schema_version=7)), "different result schema: [1] and [1, 7]"),
 ]  # fmt: skip
 

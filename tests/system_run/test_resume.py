@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -145,7 +146,8 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(
 def test_too_small_a_disk_is_refused_before_anything_is_decoded(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reelbench.system.setup.expected_bytes", lambda *_: 10**18)
+    usage = shutil.disk_usage(tmp_path)._replace(free=0)
+    monkeypatch.setattr("reelbench.system.setup.shutil.disk_usage", lambda _: usage)
     with pytest.raises(OutputError, match="MB are free"):
         finish(clips, tmp_path)
 

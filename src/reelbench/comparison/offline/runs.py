@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from reelbench.comparison.non_inferiority import judge_quality
 from reelbench.comparison.records import Quality
 from reelbench.config import Judging, Pairs
 from reelbench.errors import InputError
+from reelbench.media.types import Limits
 from reelbench.results import AnalyzerResult
 
 _IMMATERIAL = ("name", "clip_timeout_s", "load_timeout_s", "prepare_timeout_s", "pairs")
@@ -240,7 +241,9 @@ def _measure(run: Measured) -> dict[str, Any]:
 
 
 def _limits(run: Measured) -> Mapping[str, Any]:
-    return _mapping(_mapping(run.config.get("media")).get("limits"))
+    """The caps of ``run``. One that did not exist yet when it was measured counts as its default: caps only refuse clips, and
+    which clips were measured is compared anyway."""
+    return asdict(Limits()) | dict(_mapping(_mapping(run.config.get("media")).get("limits")))
 
 
 def _schemas(run: Measured) -> list[int]:
