@@ -17,6 +17,7 @@ from reelbench.errors import EXIT_INTERRUPTED
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _TIED = (
     "import ctypes, os, sys\n"
     f"ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, {int(signal.SIGTERM)})\n"
@@ -75,6 +76,12 @@ def die_with_parent(parent: int | None = None) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if parent is not None and os.getppid() != parent:
         os._exit(EXIT_INTERRUPTED)
+
+
+def keep_descendants() -> None:
+    """Let processes whose own parent has ended stay below this one, where they are still seen. Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def tied(command: Sequence[str]) -> list[str]:

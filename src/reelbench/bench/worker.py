@@ -33,7 +33,7 @@ from reelbench import __version__
 from reelbench.console import guarded
 from reelbench.errors import MediaError, ReelBenchError
 from reelbench.media.types import ClipInfo, DecodeOptions, Limits
-from reelbench.processes import die_with_parent
+from reelbench.processes import die_with_parent, keep_descendants
 
 WIRE = 1
 """The version of the messages; it grows when a request or a reply changes its meaning."""
@@ -75,6 +75,7 @@ def main() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     die_with_parent()  # if it is gone already, the pipe says so
+    keep_descendants()  # what an analyzer starts and abandons still counts as its own
     pipe = Connection(int(sys.argv[1]))
     worker: _Worker | None = None
     while True:
