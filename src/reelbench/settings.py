@@ -17,6 +17,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from pydantic import ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import SchemaError
 
+from reelbench.encoding import readable_values
 from reelbench.errors import ConfigError
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -133,7 +134,8 @@ def _check_plain(annotation: Any, value: Any, where: str) -> None:
             adapter = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
         except PydanticUserError:  # it has a configuration of its own: a dataclass or a model
             adapter = TypeAdapter(annotation)
-        adapter.validate_json(json.dumps(value, default=str), strict=True)
+        # JSON knows no names that are not UTF-8; here only their type counts.
+        adapter.validate_json(json.dumps(readable_values(value), default=str), strict=True)
     except SchemaError:  # a protocol: only a node can build what fits it
         if not (isinstance(value, list) or (value is None and type(None) in get_args(annotation))):
             raise ConfigError(f"{where} is {shown(value)}: {_A_NODE}") from None
