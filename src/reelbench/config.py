@@ -20,6 +20,7 @@ from reelbench.media.types import DecodeOptions, Limits
 from reelbench.models.space import OnLow
 from reelbench.overrides import group_options, initialized, one_line_errors
 from reelbench.settings import check_node, did_you_mean, first_problem, wrong_value
+from reelbench.variant_files import check_variant
 
 Node = dict[str, Any]
 
@@ -177,16 +178,18 @@ def variants(analyzer: str, overrides: Sequence[str] = ()) -> list[str]:
     return group_options(f"tuning/{analyzer}", overrides)
 
 
-def from_composed(cfg: Any, choices: Mapping[str, Any], overrides: Sequence[str] = ()) -> RunConfig:
-    """Validate what Hydra composed (an OmegaConf node without the ``hydra`` part); ``choices`` are Hydra's runtime choices."""
+def from_composed(cfg: Any, runtime: Any, overrides: Sequence[str] = ()) -> RunConfig:
+    """Validate what Hydra composed (an OmegaConf node without the ``hydra`` part); ``runtime`` is ``hydra.runtime``."""
     from omegaconf import OmegaConf
 
+    choices = dict(runtime.choices)
     analyzer, variant = str(choices["analyzer"]), str(choices["variant"])
     known = variants(analyzer, overrides)
     if variant not in known:
         raise ConfigError(f"analyzer {analyzer} has no variant '{variant}'", did_you_mean(variant, known))
     if choices.get("tuning") != f"{analyzer}/{variant}":
         raise ConfigError(f"tuning={choices.get('tuning')} is no choice of its own", "say variant=… instead")
+    check_variant(analyzer, variant, runtime.config_sources)
     with one_line_errors():
         container = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     assert isinstance(container, dict)
@@ -203,9 +206,8 @@ def compose(overrides: Sequence[str] = ()) -> RunConfig:
 
     with initialized(), one_line_errors(overrides):
         cfg = hydra_compose("config", overrides=list(overrides), return_hydra_config=True)
-        choices = dict(cfg.hydra.runtime.choices)
         plain = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
-        return from_composed(plain, choices, overrides)
+        return from_composed(plain, cfg.hydra.runtime, overrides)
 
 
 def search_path(config_dir: Path | None) -> list[str]:

@@ -93,7 +93,7 @@ def _compose_and_run(invocation: Invocation) -> None:
         hydra_cfg = HydraConfig.get()
         if hydra_cfg.mode == RunMode.MULTIRUN:
             invocation.sweep = Path(hydra_cfg.sweep.dir)
-        _job(invocation, cfg, dict(hydra_cfg.runtime.choices), list(hydra_cfg.overrides.task))
+        _job(invocation, cfg, hydra_cfg.runtime, list(hydra_cfg.overrides.task))
 
     application = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)
     from reelbench.overrides import one_line_errors
@@ -113,14 +113,14 @@ def _settings(argv: Sequence[str]) -> list[str]:
     return found
 
 
-def _job(invocation: Invocation, cfg: Any, choices: dict[str, Any], overrides: list[str]) -> None:
+def _job(invocation: Invocation, cfg: Any, runtime: Any, overrides: list[str]) -> None:
     """One job: measured, written, told. In a sweep an error is kept as its outcome, and the next job goes on."""
     from reelbench.config import from_composed
 
-    outcome = Outcome(str(choices["analyzer"]), str(choices["variant"]), EXIT_OK)
+    outcome = Outcome(str(runtime.choices["analyzer"]), str(runtime.choices["variant"]), EXIT_OK)
     invocation.outcomes.append(outcome)
     try:
-        config = from_composed(cfg, choices)
+        config = from_composed(cfg, runtime)
         invocation.config = config
         _measure(invocation, config, overrides, outcome)
     except Exception as raised:  # noqa: BLE001

@@ -75,6 +75,8 @@ def check_alike(a: ArmPlan, b: ArmPlan) -> None:
     for key in ("corpus", "quality", "measure", "comparison", "seed"):
         if getattr(a.config, key) != getattr(b.config, key):
             raise ConfigError(f"the arms differ in {key}", f"say {key} once, for both")
+    if a.config.media.limits != b.config.media.limits:
+        raise ConfigError("the arms differ in media.limits", "say it once, for both")
     if a.config.analyzer.name != b.config.analyzer.name:
         raise ConfigError("the arms are different analyzers", "compare two variants of one analyzer")
 
