@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
 from annotated_types import Ge, Gt
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Image = NDArray[np.uint8]
+else:
+    Image = Any  # Settings are read with these types, and numpy would make every --help wait for it.
 
 Colour = Literal["rgb", "bgr", "gray"]
-Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
