@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +18,11 @@ from reelbench.comparison.records import ArmName
 from reelbench.config import instantiate, validate
 from reelbench.corpus.clip import Truth
 from reelbench.engines.base import Availability, Evidence
+from reelbench.media.types import FrameRequest, Sampling
 from reelbench.paths import conf_dir
 from reelbench.quality.base import Scores
 from reelbench.results import AnalyzerResult, Event
-from reelbench.system import runner
+from reelbench.system import runner, work
 from reelbench.system.ab.arms import SystemArm
 from reelbench.system.config import Composed, PlanConfig, SystemConfig
 from reelbench.system.folder import SystemFolder
@@ -29,11 +34,15 @@ MEASURE = {"name": "system", "seconds_per_clip": 0.0, "pairs": {"looks": [7, 9]}
 
 
 class Made:
-    """Takes ``cost_s`` a clip, and is as good as ``scores`` says of it (``score`` where it says nothing). ``fault``: it raises."""
+    """Takes ``cost_s`` a clip, and is as good as ``scores`` says of it (``score`` where it says nothing). ``fault``: it raises.
+
+    ``cheat``: 'clock' (its worker's clock stands still), 'idle' (a thread works on when the task is over), 'unread' (frames that
+    it never read), 'half' (it leaves after half of them), 'device' (its evidence contradicts what was asked for), 'mute' (it
+    cannot say what executed); 'child' is none: another process works for it. ``sees``: it reads frames.
+    """
 
     weights: tuple[str, ...] = ()
     step = 1
-    needs = Needs()
 
     def __init__(
         self,
@@ -43,7 +52,11 @@ class Made:
         scores: Mapping[str, float] | None = None,
         fault: bool = False,
         reason: str = "",
+        cheat: str = "",
+        sees: bool = False,
     ) -> None:
+        frames = FrameRequest(Sampling(every=2), size=(16, 16), colour="gray") if sees else None
+        self.needs, self._cheat = Needs(frames), cheat
         self._name, self.cost_s, self._fault, self._reason = called, cost_s, fault, reason
         self._score, self._scores = score, dict(scores or {})
 
@@ -59,18 +72,39 @@ class Made:
     def analyze(self, material: Material) -> AnalyzerResult:
         if self._fault:
             raise ValueError("told to fail")
+        if self._cheat == "clock":
+            stopped_at = time.perf_counter()
+            work.perf_counter = lambda: stopped_at
+        if self._cheat == "idle":
+            threading.Thread(target=_burn, daemon=True).start()
+        if self._cheat == "child":
+            subprocess.run([sys.executable, "-c", BURN], check=True)
         time.sleep(self.cost_s)
-        return self.result(material.clip, material.info.duration_s)
+        frames = list(islice(material.frames, 2 if self._cheat == "half" else None))
+        found = self.result(material.clip, material.info.duration_s)
+        sampled = 6 if self._cheat == "unread" else len(frames)
+        return found.model_copy(update={"frames_sampled": sampled})
 
     def result(self, clip: str, duration_s: float) -> AnalyzerResult:
         found = Event(start_s=0.0, end_s=duration_s, label="found", score=self._scores.get(clip, self._score))
         return AnalyzerResult(analyzer=self._name, clip=clip, duration_s=duration_s, events=(found,))
 
     def evidence(self) -> Evidence:
-        return Evidence("made", "CPU", "fp32", "test")
+        if self._cheat == "mute":
+            raise RuntimeError("nobody knows")
+        denied = "asked for CUDA:0, ran on CPU" if self._cheat == "device" else ""
+        return Evidence("made", "CPU", "fp32", "test", contradiction=denied)
 
     def close(self) -> None:
         pass
+
+
+BURN = "import time\nwhile time.process_time() < 0.4: pass"
+
+
+def _burn() -> None:
+    while True:
+        sum(range(10_000))
 
 
 class MadeQuality:

@@ -109,8 +109,9 @@ class LoadRecord(_Model):
     ``span_s``: from the first arrival that could be to the last result; ``per_min`` clips were done in a minute of it,
     ``video_per_s`` seconds of video in a second. ``rate_per_min`` is what was offered (server), ``rate_source`` where it comes from.
     ``in_system_most``: the most clips that had arrived and were not done. ``watching_cpu_s``: what looking at the memory cost.
-    ``kinds``: of each clip of the corpus; ``analyzers``: how each ended. ``system_key``: records with the same one are of the same
-    system, clips, code and machine.
+    ``kinds``: of each clip of the corpus; ``analyzers``: how each ended; ``executed``: the evidence of
+    its workers; ``invalid``: whose figures must not be used, and why (`reelbench.system.records.AnalyzerRecord`).
+    ``system_key``: records with the same one are of the same system, clips, code and machine.
     """
 
     version: int = LOAD_VERSION
@@ -144,6 +145,8 @@ class LoadRecord(_Model):
     watching_cpu_s: float = 0.0
     queries: list[Query] = Field(default_factory=list)
     analyzers: dict[str, str] = Field(default_factory=dict)
+    executed: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    invalid: dict[str, str] = Field(default_factory=dict)
     kinds: dict[str, str] = Field(default_factory=dict)
     refused: dict[str, str] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
@@ -155,10 +158,10 @@ class LoadRecord(_Model):
 
     @property
     def exit_code(self) -> int:
-        """130 interrupted, 5 an analyzer failed, 1 the bound was broken, 2 a clip could not be read, else 0."""
+        """130 interrupted, 5 an analyzer failed or is invalid, 1 the bound was broken, 2 a clip could not be read, else 0."""
         if self.status in ("interrupted", "running"):
             return EXIT_INTERRUPTED
-        if self.status == "failed":
+        if self.status == "failed" or self.invalid:
             return AnalyzerError.exit_code
         if self.bound is not None and self.bound.kept is False:
             return EXIT_REGRESSION

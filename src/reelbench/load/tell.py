@@ -33,6 +33,8 @@ def tell(
     record.watching_cpu_s = watch.cpu_s
     record.load_wall_s = system.totals.load_wall_s
     record.analyzers = {item.name: item.status for item in system.analyzers.values()}
+    record.executed = {item.name: item.evidence for item in system.analyzers.values() if item.evidence}
+    record.invalid = system.invalid
     record.notes += differing_repeats(run, queries)
     if record.scenario != "offline" and system.prediction:
         system.prediction = {}  # it takes all clips to be there at once

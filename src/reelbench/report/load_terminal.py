@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from reelbench.load.records import Bound, Figures, LoadRecord, Percentile
 from reelbench.report.terminal import console
-from reelbench.report.wording import NONE, megabytes, number, percent, plain
+from reelbench.report.wording import NONE, evidence_line, megabytes, number, percent, plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,6 +81,7 @@ def _seconds(one: Percentile) -> str:
 def reasons(record: LoadRecord) -> list[str]:
     """What is not in the figures, and why; and what else a reader must know."""
     lines = [f"{clip}: refused: {why}" for clip, why in record.refused.items()]
+    lines += [f"{name}: invalid: {why}" for name, why in record.invalid.items()]
     lines += [f"{query.name}: {query.reason}" for query in record.counted if query.status == "failed"]
     pending = sum(query.status == "pending" for query in record.counted)
     if pending:
@@ -89,6 +90,11 @@ def reasons(record: LoadRecord) -> list[str]:
     if left:
         lines.append(f"not in it, unavailable here: {', '.join(left)}")
     return [*lines, *record.notes]
+
+
+def executed(record: LoadRecord) -> list[tuple[str, str]]:
+    """Each analyzer and what its workers said that they executed."""
+    return [(name, evidence_line(found)) for name, found in record.executed.items()]
 
 
 def summary(record: LoadRecord) -> list[str]:
@@ -110,6 +116,10 @@ def summary(record: LoadRecord) -> list[str]:
         f"memory of all processes: peak {megabytes(record.pss_peak_bytes)} MB over {len(record.memory)} looks;"
         f" {number(record.load_wall_s)} s before the first clip to load the workers"
     )
+    by_words: dict[str, list[str]] = {}
+    for name, words in executed(record):
+        by_words.setdefault(words, []).append(name)
+    lines += [f"executed {words}: {', '.join(names)}" for words, names in by_words.items()]
     return lines
 
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from reelbench.paths import write_text
 from reelbench.report import system_data
 from reelbench.report.clip_page import PAGES, page_name
 from reelbench.report.render import flat, render
-from reelbench.report.system_terminal import predicted, quality, reasons
+from reelbench.report.system_terminal import predicted, quality, reasons, standing
+from reelbench.report.wording import evidence_line
 from reelbench.system.folder import SystemFolder
 
 PAGE = "report.html"
 LEVELS = {
     "done": "finished",
     "failed": "failed",
+    "invalid": "invalid",
     "timed_out": "failed",
     "unavailable": "unavailable",
     "skipped": "unavailable",
@@ -44,6 +47,9 @@ def write_system_page(path: Path, target: Path | None = None) -> Path:
         waited_s=waited_s,
         levels=LEVELS,
         quality=quality,
+        standing=standing,
+        evidence_line=evidence_line,
+        evidence={name: _known(item.evidence) for name, item in record.analyzers.items() if item.evidence},
         reasons=reasons(record),
         predicted=predicted(record),
         machine=flat({key: machine[key] for key in ("machine", "python", "reelbench", "code") if key in machine}),
@@ -52,6 +58,10 @@ def write_system_page(path: Path, target: Path | None = None) -> Path:
     )
     write_text(target or path / PAGE, html)
     return target or path / PAGE
+
+
+def _known(evidence: dict[str, Any]) -> list[tuple[str, str]]:
+    return flat({key: value for key, value in evidence.items() if value not in ("", None, {})})
 
 
 def _page_of(folder: Path, clip: str) -> str:

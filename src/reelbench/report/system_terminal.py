@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reelbench.report.terminal import console
-from reelbench.report.wording import NONE, main_quality, megabytes, number, percent, plain, score
+from reelbench.report.wording import NONE, evidence_line, main_quality, megabytes, number, percent, plain, score
 from reelbench.system.records import AnalyzerRecord, SystemRecord
 
 if TYPE_CHECKING:
@@ -42,12 +42,22 @@ def system_table(record: SystemRecord) -> Table:
     for heading in ("clips", "CPU s per\nvideo s", "share", "RSS\nMB"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("quality", overflow="fold")
+    table.add_column("executed", overflow="fold")
     for item in record.analyzers.values():
         done = f"{item.counts['done']}/{len(item.outcomes)}"
-        status = Text(item.status.replace("_", " "), style=STYLES.get(item.status, "red"))
+        words = standing(item)
+        status = Text(words, style=STYLES.get(words, "red"))
         figures = (done, number(item.cpu_per_video_s), percent(item.share), megabytes(item.rss_peak_bytes))
-        table.add_row(Text(item.name), Text(plain(item.variant)), status, *figures, Text(plain(quality(item))))
+        executed = Text(plain(evidence_line(item.evidence) or NONE))
+        table.add_row(
+            Text(item.name), Text(plain(item.variant)), status, *figures, Text(plain(quality(item))), executed
+        )
     return table
+
+
+def standing(item: AnalyzerRecord) -> str:
+    """How the analyzer ended in a word or two: 'invalid' where all else is well but its figures must not be used."""
+    return "invalid" if item.invalid and item.status == "done" else item.status.replace("_", " ")
 
 
 def quality(item: AnalyzerRecord) -> str:
@@ -57,12 +67,14 @@ def quality(item: AnalyzerRecord) -> str:
 
 
 def reasons(record: SystemRecord) -> list[str]:
-    """Why something is not done, once for each analyzer and reason, with what would mend it."""
+    """Why something is not done or invalid, once for each analyzer and reason, with what would mend it."""
     lines: list[str] = [f"{clip.name}: refused: {clip.error}" for clip in record.clips if clip.status == "refused"]
     for item in record.analyzers.values():
         if item.unavailable:
             lines.append(f"{item.name}: unavailable: {item.unavailable}" + (f" ({item.mend})" if item.mend else ""))
             continue
+        if item.invalid:
+            lines.append(f"{item.name}: invalid: {item.invalid}")
         clips: dict[tuple[str, str], list[str]] = {}
         for clip, outcome in item.outcomes.items():
             if outcome.status != "done":

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from time import monotonic
+from multiprocessing.connection import wait
+from time import monotonic, sleep
+from typing import Any
 
+from reelbench.bench.process import WorkerDied
 from reelbench.bench.worker import Job
 from reelbench.system import pool
 from reelbench.system.config import Timeouts
@@ -16,6 +20,9 @@ from reelbench.system.pool import Hand
 from reelbench.system.tasks import BUILT_IN, Machine, Task, Timings
 
 WEIGH_EVERY_S = 2.0
+QUIET_S = 0.25
+"""How long after the last task the workers are watched for work that they put off."""
+EVIDENCE_S = 30.0
 
 
 @dataclass
@@ -39,6 +46,9 @@ class Crew:
         self._jobs, self._times, self._copies = jobs, times, copies
         self._prepared: set[str] = set()
         self._weighed = 0.0
+        self.evidence: dict[str, list[dict[str, Any]]] = {}
+        """By analyzer, what each of its workers said that it executed."""
+        self.idle_cpu_s: dict[str, float] = defaultdict(float)
 
     @property
     def busy(self) -> list[Hand]:
@@ -117,6 +127,8 @@ class Crew:
         self.hands[-1].began = hand.began
 
     def drop(self, hand: Hand) -> None:
+        hand.count_idle()
+        self.idle_cpu_s[hand.name] += hand.idle_cpu_s
         hand.process.kill()
         if hand in self.hands:
             self.hands.remove(hand)
@@ -124,6 +136,44 @@ class Crew:
     def stop(self) -> None:
         for hand in list(self.hands):
             self.drop(hand)
+
+    def read_back(self) -> None:
+        """When all tasks are over: what the idle workers did since, and what they say that they executed."""
+        sleep(QUIET_S)
+        self._ask_evidence(self.hands)
+
+    def _ask_evidence(self, hands: Iterable[Hand]) -> None:
+        """Of those that have done a task; their answers come together, since each works on its own core."""
+        asked: dict[Any, Hand] = {}
+        for hand in hands:
+            if hand.busy or not hand.tasks_done or hand.name in BUILT_IN:
+                continue
+            hand.count_idle()  # what the evidence itself costs is not idle work
+            hand.rested_cpu_s = None
+            with suppress(WorkerDied):
+                hand.process.post("evidence")
+                asked[hand.process.pipe] = hand
+        until = monotonic() + EVIDENCE_S
+        while asked and (ready := wait(list(asked), max(0.0, until - monotonic()))):
+            for pipe in ready:
+                self._keep_evidence(asked.pop(pipe))
+        for hand in asked.values():
+            self._cannot_say(hand.name, f"no answer within {EVIDENCE_S:g} s")
+
+    def _keep_evidence(self, hand: Hand) -> None:
+        try:
+            kind, value = hand.process.take()
+        except WorkerDied as error:
+            self._cannot_say(hand.name, error.message)
+            return
+        if kind == "evidence":
+            self.evidence.setdefault(hand.name, []).append(dict(value))
+        else:
+            self._cannot_say(hand.name, value[0] if kind == "refused" else str(value))
+
+    def _cannot_say(self, name: str, reason: str) -> None:
+        contradiction = f"what executed could not be read back: {reason}"
+        self.evidence.setdefault(name, []).append({"contradiction": contradiction})
 
     def room(self) -> int:
         """Bytes that are left below the cap."""
@@ -133,7 +183,9 @@ class Crew:
         """Stop idle workers while all hold more than they may: first those that nothing waits for, then the longest idle."""
         idle = sorted((h for h in self.hands if not h.busy), key=lambda hand: (hand.name in wanted, hand.used))
         while idle and self.room() < 0:
-            self.drop(idle.pop(0))
+            hand = idle.pop(0)
+            self._ask_evidence([hand])
+            self.drop(hand)
             self.peaks.stopped_idle += 1
 
     def weigh(self, wanted: set[str]) -> None:

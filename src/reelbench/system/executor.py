@@ -18,6 +18,7 @@ from reelbench.bench.process import WorkerDied, checked_result, clip_message
 from reelbench.bench.worker import Job
 from reelbench.errors import AnalyzerError, OutputError
 from reelbench.media.types import ClipInfo, FrameRequest
+from reelbench.results import AnalyzerResult
 from reelbench.system import work
 from reelbench.system.arrivals import Arrivals
 from reelbench.system.config import SystemConfig
@@ -33,6 +34,8 @@ from reelbench.system.tasks import BUILT_IN, DECODE, SOUND, Key, Machine, Task, 
 
 LOOK_EVERY_S = 0.2
 SHOW_EVERY_S = 0.5
+SLEPT_S = 0.001
+"""Waiting took so long: there was no message when it began."""
 
 
 @dataclass
@@ -74,6 +77,7 @@ class Executor:
         self.ledger = Ledger(order.tasks, order.states, folder, session, progress, settled, give_up, pace)
         self.crew = Crew(order.jobs, order.machine, order.config.timeout, order.copies)
         self._shown = monotonic()
+        self._spooled: dict[tuple[str, str], int] = {}
 
     def run(self) -> None:
         cpu = process_time()
@@ -92,11 +96,15 @@ class Executor:
                 if not self.crew.busy and not coming:
                     break
                 self._wait()
+            self.session.ended_s = self.ledger.now()
+            self.progress.stage("reading back what executed")
+            self.crew.read_back()
         finally:
             self.crew.stop()
             self.folder.clear_scratch()
-            self.session.ended_s = self.ledger.now()
+            self.session.ended_s = self.session.ended_s or self.ledger.now()
             self.session.parent_cpu_s = process_time() - cpu
+            self.session.idle_cpu_s = dict(self.crew.idle_cpu_s)
 
     def now(self) -> float:
         """Seconds since the first task could begin."""
@@ -210,7 +218,13 @@ class Executor:
     def _wait(self) -> None:
         pipes: dict[Any, Hand] = {hand.process.pipe: hand for hand in self.crew.hands}
         arrives_s = self._next_arrival_s()
-        for pipe in wait(list(pipes), LOOK_EVERY_S if arrives_s is None else min(LOOK_EVERY_S, arrives_s)):
+        asked = monotonic()
+        ready = wait(list(pipes), LOOK_EVERY_S if arrives_s is None else min(LOOK_EVERY_S, arrives_s))
+        slept = monotonic() - asked > SLEPT_S
+        for pipe, hand in pipes.items():
+            if slept or pipe not in ready:
+                hand.silent_until = asked if pipe in ready else monotonic()
+        for pipe in ready:
             if pipes[pipe] in self.crew.hands:
                 self._hear(pipes[pipe])
         self._look()
@@ -250,7 +264,7 @@ class Executor:
         task = hand.task
         if hand.kind == "load":
             self.folder.add(self.ledger.span(hand, None, "done"))
-            hand.busy, hand.task = False, None
+            hand.rest()
             if task is not None:
                 self._give(hand, task, hand.cores)
             return
@@ -265,10 +279,23 @@ class Executor:
         except AnalyzerError as error:
             self._fail(hand, "failed", error.message)
             return
+        frames = self._frames(task, value, result)
+        span = self.ledger.span(hand, task, "done", sample=value["sample"], frames=frames)
+        hand.tasks_done += 1
         hand.rest()
         self._learn(task.clip, value)
-        span = self.ledger.span(hand, task, "done", sample=value["sample"])
         self.ledger.end(task, "done", "", span, result)
+
+    def _frames(self, task: Task, value: Mapping[str, Any], result: AnalyzerResult | None) -> dict[str, float]:
+        """How many frames were decoded for the task, how many it read, and how many its result speaks of."""
+        if result is None:
+            self._spooled |= {(task.clip, asked): count for asked, count in value.get("spooled", {}).items()}
+            return {}
+        found = {"frames_handed": float(len(value["frames"])), "frames_sampled": float(result.frames_sampled)}
+        request = self.order.frames.get(task.name)
+        if request is not None and (count := self._spooled.get((task.clip, request_key(request)))) is not None:
+            found["frames_spooled"] = float(count)
+        return found
 
     def _refused(self, hand: Hand, reason: str) -> None:
         """The clip cannot be read: that is no fault of the worker, which goes on, nor of the analyzer."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from reelbench.bench.live import Progress
 from reelbench.results import AnalyzerResult
 from reelbench.system.folder import SystemFolder
+from reelbench.system.observed import used_cpu_s
 from reelbench.system.pace import Pace
 from reelbench.system.pool import Hand
 from reelbench.system.records import Session, Span, Status
@@ -133,10 +134,11 @@ class Ledger:
         *,
         final: bool = True,
         sample: dict[str, Any] | None = None,
+        frames: Mapping[str, float] | None = None,
     ) -> Span:
-        """What a worker did just now: a load where there is no task."""
+        """What a worker did just now: a load where there is no task. ``frames``: how many it was given, read and reports."""
         sample = sample or {}
-        spent = hand.cpu_s - hand.cpu_before
+        observed = hand.observed()
         return Span(
             session=self._number,
             kind="task" if task is not None else "load",
@@ -149,10 +151,11 @@ class Ledger:
             cores=hand.cores,
             attempt=max(1, self.tries[task.key]) if task is not None else 1,
             final=final,
-            cpu_s=sample.get("cpu_s", spent if spent > 0 else None),
+            cpu_s=used_cpu_s(sample.get("cpu_s"), observed["cpu_s"]),
             rss_peak_bytes=max(hand.rss_peak, sample.get("rss_peak_bytes") or 0) or None,
             pss_bytes=hand.pss or None,
             sample=sample,
+            observed={**observed, **(frames or {})} if task is not None else {},
         )
 
 

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 
 from reelbench.bench.process import START_TIMEOUT_S, WorkerProcess
+from reelbench.bench.process_tree import tree_cpu_s
 from reelbench.bench.worker import Job
 from reelbench.system import work
 from reelbench.system.tasks import BUILT_IN, Task
@@ -48,6 +49,11 @@ class Hand:
     rss_peak: int = 0
     pss: int = 0
     cpu_before: float = 0.0
+    waited_before: float = 0.0
+    silent_until: float = 0.0
+    rested_cpu_s: float | None = None
+    idle_cpu_s: float = 0.0
+    tasks_done: int = 0
 
     def step(self) -> bool:
         """Post the next request; False where there is none left. Raises WorkerDied."""
@@ -62,7 +68,10 @@ class Hand:
         """Take on a piece of work on ``cores``. Raises WorkerDied."""
         self.kind, self.task, self.cores = kind, task, cores
         self.steps = deque(steps)
-        self.began, self.rss_peak, self.cpu_before = monotonic(), 0, self.cpu_s
+        self.count_idle()
+        self.rested_cpu_s = None
+        self.cpu_before, self.waited_before, self.rss_peak = self.cpu_s, queued_s(self.process.pid), 0
+        self.began = self.silent_until = monotonic()
         self.busy = True
         self.move(cores)
         self.step()
@@ -75,6 +84,27 @@ class Hand:
     def rest(self) -> None:
         """Its task is over."""
         self.busy, self.task, self.used = False, None, monotonic()
+        self.rested_cpu_s = self.cpu_s
+
+    def count_idle(self) -> None:
+        """Add what it used since its last task was over to ``idle_cpu_s``."""
+        if self.rested_cpu_s is not None and (now := self.cpu_s):
+            self.idle_cpu_s += max(0.0, now - self.rested_cpu_s)
+            self.rested_cpu_s = now
+
+    def observed(self) -> dict[str, float]:
+        """What the parent saw of the task that has just ended.
+
+        ``cpu_s``: of the worker and all that it started. ``wall_s``: until its answer was read.
+        ``wall_least_s``: for so long there certainly was none, with the time taken out in which the
+        worker waited for a core; a parent that was late does not make it longer.
+        """
+        queued = queued_s(self.process.pid) - self.waited_before
+        return {
+            "cpu_s": max(0.0, self.cpu_s - self.cpu_before),
+            "wall_s": monotonic() - self.began,
+            "wall_least_s": max(0.0, self.silent_until - self.began - max(0.0, queued)),
+        }
 
     @property
     def rooted(self) -> bool:
@@ -94,12 +124,8 @@ class Hand:
 
     @property
     def cpu_s(self) -> float:
-        """Processor seconds of all its threads since it was started; 0 where it is gone."""
-        try:
-            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            return 0.0
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Processor seconds since it was started, of all its threads and all that it started; 0 where it is gone."""
+        return tree_cpu_s(self.process.pid)
 
 
 def start(name: str, job: Job, cores: tuple[int, ...]) -> Hand:
@@ -127,6 +153,14 @@ def pss_of(pid: int) -> int:
     except OSError:
         pass
     return 0
+
+
+def queued_s(pid: int) -> float:
+    """Seconds in which the main thread was ready and waited for a core; 0 where the kernel does not say."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 def rss_of(pid: int) -> int:

@@ -42,7 +42,8 @@ class Span(_Model):
 
     ``start_s`` and ``end_s`` count from the beginning of the ``session`` (each resumption begins one). ``cores`` are the processors
     that it was given. ``attempt`` counts from 1; ``final`` is false where the task was tried again. ``cpu_s`` is that of all its
-    threads (None where the process died before it could say). ``sample`` are the phases of the pass (`bench.records.SAMPLE_COLUMNS`).
+    threads (None where the process died before it could say). ``sample`` are the phases of the pass (`bench.records.SAMPLE_COLUMNS`),
+    as the worker reports them; ``observed`` is what the parent saw of the same (`reelbench.system.observed`).
     """
 
     session: int
@@ -60,6 +61,7 @@ class Span(_Model):
     rss_peak_bytes: int | None = None
     pss_bytes: int | None = None
     sample: dict[str, Any] = Field(default_factory=dict)
+    observed: dict[str, float] = Field(default_factory=dict)
 
 
 class Outcome(_Model):
@@ -73,7 +75,9 @@ class Outcome(_Model):
 class AnalyzerRecord(_Model):
     """One analyzer in this run. ``outcomes`` by clip; ``waits_for`` names tasks of the same clip. The figures are over the
     clips that are done: ``cpu_per_video_s`` is processor seconds a second of video, ``share`` of all
-    processor time of the run's tasks; None where nothing was done."""
+    processor time of the run's tasks; None where nothing was done. ``evidence`` is what its workers said
+    that they executed, read back when their work was done. ``invalid`` says why its figures must not be
+    used: what its workers report contradicts what was asked for, or what the parent saw of them."""
 
     name: str
     variant: str
@@ -81,6 +85,8 @@ class AnalyzerRecord(_Model):
     mend: str = ""
     waits_for: tuple[str, ...] = ()
     weights: dict[str, str] = Field(default_factory=dict)
+    evidence: dict[str, Any] = Field(default_factory=dict)
+    invalid: str = ""
     outcomes: dict[str, Outcome] = Field(default_factory=dict)
     seconds: float | None = None
     cpu_s: float | None = None
@@ -106,12 +112,14 @@ class AnalyzerRecord(_Model):
 
 class Session(_Model):
     """One process that worked on this run. Seconds since it began: ``first_task_s``, when the first clip was touched (all workers
-    were loaded before it where ``preload`` is on), and ``ended_s``."""
+    were loaded before it where ``preload`` is on), and ``ended_s``. ``idle_cpu_s``: by analyzer, the CPU seconds that its
+    workers and what they started used after a task, while they had nothing to do."""
 
     began: str
     first_task_s: float | None = None
     ended_s: float | None = None
     parent_cpu_s: float = 0.0
+    idle_cpu_s: dict[str, float] = Field(default_factory=dict)
 
 
 class Totals(_Model):
@@ -162,11 +170,17 @@ class SystemRecord(_Model):
         return Counter(analyzer.status for analyzer in self.analyzers.values())
 
     @property
+    def invalid(self) -> dict[str, str]:
+        """The analyzers whose figures must not be used, and why."""
+        return {name: item.invalid for name, item in self.analyzers.items() if item.invalid}
+
+    @property
     def exit_code(self) -> int:
-        """0 when all is done or unavailable, 5 where something failed, 2 where only a clip could not be read, 130 interrupted."""
+        """0 when all is done or unavailable, 5 where something failed or is invalid, 2 where only a clip could not be read, 130
+        interrupted."""
         if self.status in ("interrupted", "running"):
             return EXIT_INTERRUPTED
         outcomes = [outcome.status for analyzer in self.analyzers.values() for outcome in analyzer.outcomes.values()]
-        if "failed" in outcomes or "timed_out" in outcomes:
+        if "failed" in outcomes or "timed_out" in outcomes or self.invalid:
             return AnalyzerError.exit_code
         return EXIT_USAGE if any(clip.status == "refused" for clip in self.clips) else EXIT_OK

@@ -20,6 +20,7 @@ from reelbench.system.config import Composed
 from reelbench.system.costs import add_costs
 from reelbench.system.executor import Executor, Order
 from reelbench.system.folder import SystemFolder
+from reelbench.system.observed import judge
 from reelbench.system.patience import Patient
 from reelbench.system.planning.predict import predict, summary_of
 from reelbench.system.plans import Plan
@@ -50,6 +51,8 @@ def carry_out(ready: Prepared, folder: SystemFolder, progress: Progress) -> Syst
         for name, part in ready.parts.items():
             if not part.unavailable:
                 record.analyzers[name].quality = _quality(ready, folder, name)
+        for name, why in record.invalid.items():
+            progress.message(f"{name}: invalid: {why}")
         record.status = "failed" if _went_wrong(folder) else "finished"
     except (KeyboardInterrupt, OutputError):
         record.status = "interrupted"
@@ -115,6 +118,7 @@ def execute(ready: Prepared, folder: SystemFolder, progress: Progress) -> None:
     try:
         executor.run()
     finally:
+        judge(record, folder.spans, executor.crew.evidence)
         peaks, totals = executor.crew.peaks, record.totals
         totals.pss_peak_bytes = max(peaks.pss, totals.pss_peak_bytes or 0) or None
         totals.rss_peak_bytes = max(peaks.rss, totals.rss_peak_bytes or 0) or None

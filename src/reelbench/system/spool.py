@@ -51,7 +51,8 @@ def write_frames(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Decode ``path`` once and keep what any of ``requests`` wants.
 
-    Returns frames_decoded, decode_s, convert_s and bytes, and what `reelbench.bench.decoded.decoded_facts` says of the clip.
+    Returns frames_decoded, decode_s, convert_s and bytes, and what `reelbench.bench.decoded.decoded_facts` says of the clip, with
+    ``spooled``: how many frames each request has.
 
     Raises MediaError as the decoder does and where more than ``most_bytes`` would be written, OSError where the disk is full.
     """
@@ -86,6 +87,7 @@ def write_frames(
         for request, kind, frames in zip(requests, kind_of, chosen, strict=True)
     }
     (folder / INDEX).write_text(json.dumps(index))
+    found["spooled"] = {asked: len(entry["frames"]) for asked, entry in index.items()}
     return {**facts, "convert_s": convert_s, "bytes": size}, found
 
 

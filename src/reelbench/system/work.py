@@ -76,7 +76,8 @@ def analyze(analyzer: Any, job: Job, value: dict[str, Any], tell: Tell) -> dict[
         **{f"{phase}_s": seconds for phase, seconds in phases.seconds.items()},
     }
     text = checked(result).model_dump_json()
-    return {"sample": _sample(meter, begun, started, facts), "result": text}
+    handed = frames.pts_s if frames is not None else []
+    return {"sample": _sample(meter, begun, started, facts), "result": text, "frames": handed}
 
 
 def checked(result: Any) -> AnalyzerResult:

@@ -140,6 +140,7 @@ def _tags(folder: Path, record: LoadRecord) -> dict[str, str]:
         "bound": "" if kept is None else "kept" if kept else "broken",
         "latency.maximum": _maximum({"": record.figures} | record.by_kind),
         "not_done": as_json(wrong),
+        "invalid": as_json(record.invalid) or "no",
         "refused": as_json(record.refused),
         "results": (folder / record.system_run / "results").absolute() if record.system_run else "",
         "notes": "\n".join(record.notes),

@@ -178,6 +178,7 @@ def _tags(folder: Path, record: SystemRecord) -> dict[str, str]:
     keys = safe_keys(record.analyzers)
     absent = {name: one.quality.absent for name, one in record.analyzers.items() if one.quality.absent}
     wrong = {name: one.status for name, one in record.analyzers.items() if one.status not in ("done", "unavailable")}
+    executed = {f"analyzer.{keys[name]}.executed": _executed(one) for name, one in record.analyzers.items()}
     unavailable = {name: one.unavailable for name, one in record.analyzers.items() if one.unavailable}
     weights = {name: sha for one in record.analyzers.values() for name, sha in one.weights.items()}
     tags: dict[str, object] = {
@@ -189,16 +190,23 @@ def _tags(folder: Path, record: SystemRecord) -> dict[str, str]:
         "status": record.status,
         "unavailable": as_json(unavailable),
         "not_done": as_json(wrong),
+        "invalid": as_json(record.invalid) or "no",
         "quality.absent": as_json(absent),
         "clips": digest(sorted(clip.sha256 for clip in record.clips if clip.status == "measured"))[:16],
         "results": (folder / "results").absolute(),
         "notes": "\n".join(record.notes),
         "mlflow.source.name": record.command,
         **machine_tags(read_environment(folder)),
+        **executed,
         **{f"analyzer.{keys[name]}.metric": one.quality.primary for name, one in record.analyzers.items()},
         **{f"weights.{safe_key(name)}": sha for name, sha in weights.items()},
     }
     return clean_tags(tags)
+
+
+def _executed(record: AnalyzerRecord) -> str:
+    parts = (str(record.evidence.get(key) or "") for key in ("engine", "device", "precision"))
+    return " ".join(part for part in parts if part)
 
 
 def as_json(found: Mapping[str, object]) -> str:

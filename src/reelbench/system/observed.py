@@ -1,0 +1,116 @@
+"""What the parent saw of an analyzer's workers, held against what these report.
+
+A worker runs the analyzer's own code: its clock, its counters and its evidence are statements. The
+parent has its own clock, the kernel's figures of the worker's processes, and the number of frames
+that another process decoded. Where both know a quantity they must agree; where they do not, the
+figures of that analyzer must not be used, and the sentence names both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reelbench.system.records import AnalyzerRecord, Session, Span, SystemRecord
+
+SHARE, TASK_S = 0.25, 0.05
+"""So much of a time, and so many seconds for each task, may be left unexplained."""
+IDLE_SHARE, IDLE_TASK_S = 0.1, 0.02
+"""After a task a worker may use so much of the task's CPU time, and so many seconds: freeing memory."""
+CPU_SHARE, CPU_TASK_S = 0.1, 0.02
+
+
+def used_cpu_s(reported: float | None, observed: float) -> float | None:
+    """CPU seconds of a task: what the worker reports, or what the kernel says where that is more, as it is with child processes.
+
+    None where neither says anything.
+    """
+    if reported is None:
+        return observed or None
+    return observed if observed > reported * (1 + CPU_SHARE) + CPU_TASK_S else reported
+
+
+def judge(record: SystemRecord, spans: Sequence[Span], evidence: Mapping[str, Sequence[dict[str, Any]]]) -> None:
+    """Fill in ``evidence`` and ``invalid`` of every analyzer. ``evidence``: by analyzer, from each worker of this session."""
+    for name, item in record.analyzers.items():
+        work = [span for span in spans if span.kind == "task" and span.name == name and span.status == "done"]
+        found = list(evidence.get(name, ()))
+        if found:
+            item.evidence = next((one for one in found if one.get("contradiction")), found[0])
+        problems = [
+            _contradiction(item),
+            _unlike(found),
+            _clock(work),
+            _frames(work),
+            _idle(name, work, record.sessions),
+        ]
+        item.invalid = "; ".join(problem for problem in problems if problem)
+        if work and (note := _children(name, work)) and note not in record.notes:
+            record.notes.append(note)
+
+
+def _contradiction(item: AnalyzerRecord) -> str:
+    return str(item.evidence.get("contradiction") or "")
+
+
+def _unlike(found: Sequence[Mapping[str, Any]]) -> str:
+    """Two workers of one analyzer must execute alike, or its figures are those of neither."""
+    kinds = dict.fromkeys(
+        " ".join(str(one.get(key) or "") for key in ("engine", "device", "precision")) for one in found
+    )
+    return f"its workers executed differently: {' and '.join(kinds)}" if len(kinds) > 1 else ""
+
+
+def _clock(work: Sequence[Span]) -> str:
+    """The worker's clock against the parent's: seconds that nobody accounts for, or that there never were."""
+    told = [span for span in work if "total_s" in span.sample and "wall_s" in span.observed]
+    reported = sum(float(span.sample["total_s"]) for span in told)
+    allowed = SHARE * reported + TASK_S * len(told)
+    missing = sum(max(0.0, span.observed["wall_least_s"] - float(span.sample["total_s"])) for span in told)
+    if missing > allowed:
+        least = sum(span.observed["wall_least_s"] for span in told)
+        return (
+            f"its workers report {reported:.3g} s for {_tasks(told)} that took them {least:.3g} s at least: "
+            "their clock is wrong, or they work before or after it runs"
+        )
+    seen = sum(span.observed["wall_s"] for span in told)
+    if reported - seen > allowed:
+        return f"its workers report {reported:.3g} s for {_tasks(told)} that took {seen:.3g} s: their clock is wrong"
+    return ""
+
+
+def _frames(work: Sequence[Span]) -> str:
+    """Frames that it says it sampled, those that it read, and those that were decoded for it."""
+    for span in work:
+        seen = span.observed
+        sampled, handed = seen.get("frames_sampled", 0), seen.get("frames_handed", 0)
+        if sampled != handed:
+            return f"{span.clip}: it reports {sampled:.0f} frames sampled, and read {handed:.0f}"
+        if "frames_spooled" in seen and seen["frames_spooled"] != handed:
+            return f"{span.clip}: {seen['frames_spooled']:.0f} frames were decoded for it, and it read {handed:.0f}"
+    return ""
+
+
+def _idle(name: str, work: Sequence[Span], sessions: Sequence[Session]) -> str:
+    """Work that is put off until the task is over, or done by idle workers while others are measured."""
+    idle = sum(session.idle_cpu_s.get(name, 0.0) for session in sessions)
+    spent = sum(span.observed.get("cpu_s", 0.0) for span in work)
+    if idle <= IDLE_SHARE * spent + IDLE_TASK_S * max(1, len(work)):
+        return ""
+    return f"its workers used {idle:.3g} CPU s while they had no task, beside {spent:.3g} CPU s in {_tasks(work)}"
+
+
+def _children(name: str, work: Sequence[Span]) -> str:
+    told = [span for span in work if "cpu_s" in span.sample and "cpu_s" in span.observed]
+    reported = sum(float(span.sample["cpu_s"]) for span in told)
+    seen = sum(span.observed["cpu_s"] for span in told)
+    if seen <= reported * (1 + SHARE) + TASK_S * len(told):
+        return ""
+    return (
+        f"{name}: its workers report {reported:.3g} CPU s, the kernel counts {seen:.3g} with the "
+        "processes that they started: that is what counts"
+    )
+
+
+def _tasks(work: Sequence[Span]) -> str:
+    return f"{len(work)} task{'' if len(work) == 1 else 's'}"

@@ -1,0 +1,87 @@
+"""What the parent sees of the workers of a system run: each kind of cheat is invalid with both figures, honest analyzers are not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reelbench.bench.live import Silent
+from reelbench.report.system_page import write_system_page
+from reelbench.report.system_terminal import print_system, reasons
+from reelbench.system.folder import SystemFolder
+from reelbench.system.observed import judge, used_cpu_s
+from reelbench.system.records import SystemRecord
+from reelbench.system.runner import run_system
+from support.clips import make_clip
+from support.made_systems import arm
+from support.system_runs import make_system_run
+
+MADE: dict[str, dict[str, Any]] = {
+    "honest": {"sees": True},
+    "child": {"cheat": "child"},
+    "clock": {"cheat": "clock", "cost_s": 2.0},
+    "idle": {"cheat": "idle"},
+    "unread": {"cheat": "unread"},
+    "half": {"cheat": "half", "sees": True},
+    "device": {"cheat": "device"},
+    "mute": {"cheat": "mute"},
+}
+SAID = {
+    "clock": r"report \S+ s for 2 tasks that took them \S+ s at least",
+    "idle": r"used \S+ CPU s while they had no task, beside \S+ CPU s in 2 tasks",
+    "unread": r"a\.mp4: it reports 6 frames sampled, and read 0",
+    "half": r"a\.mp4: 6 frames were decoded for it, and it read 2",
+    "device": r"asked for CUDA:0, ran on CPU",
+    "mute": r"what executed could not be read back: RuntimeError: nobody knows",
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> SystemFolder:
+    clips, runs = tmp_path_factory.mktemp("clips"), tmp_path_factory.mktemp("runs")
+    for name in ("a", "b"):
+        make_clip(clips / f"{name}.mp4", frames=12)
+    return run_system(arm("a", clips, runs, MADE).composed, "test", Silent())
+
+
+def test_every_kind_of_cheat_is_invalid_and_nobody_else(run: SystemFolder) -> None:
+    found = run.record.invalid
+    assert found.keys() == SAID.keys(), found
+    for name, words in SAID.items():
+        assert re.search(words, found[name]), found[name]
+    assert run.record.exit_code == 5
+
+
+def test_what_child_processes_use_counts_and_is_said(run: SystemFolder) -> None:
+    child, honest = run.record.analyzers["child"], run.record.analyzers["honest"]
+    assert child.cpu_s is not None and child.cpu_s >= 2 * 0.35 and honest.cpu_s is not None and honest.cpu_s < 0.8
+    assert any(re.match(r"child: its workers report \S+ CPU s, the kernel counts", note) for note in run.record.notes)
+
+
+def test_evidence_and_reasons_are_shown(run: SystemFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.record.analyzers["honest"].evidence["engine"] == "made"
+    assert "device: invalid: asked for CUDA:0, ran on CPU" in reasons(run.record)
+    print_system(run.record)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "made CPU fp32" in printed and "invalid" in printed
+    page = write_system_page(run.path).read_text()
+    assert 's-invalid">invalid<' in page and "Evidence of what executed" in page and "asked for CUDA:0" in page
+
+
+def test_workers_of_one_analyzer_that_execute_differently_are_invalid(tmp_path: Path) -> None:
+    folder = make_system_run(tmp_path, {"a.mp4": {"eye": []}})
+    kinds = [{"engine": "onnxruntime", "device": device, "precision": "fp32"} for device in ("CPU", "CUDA:0")]
+    record: SystemRecord = folder.record
+    judge(record, folder.spans, {"eye": kinds})
+    assert record.invalid["eye"].endswith("differently: onnxruntime CPU fp32 and onnxruntime CUDA:0 fp32")
+    judge(record, folder.spans, {"eye": kinds[:1]})
+    assert not record.invalid
+
+
+def test_the_larger_of_two_cpu_times_counts_where_they_disagree() -> None:
+    assert used_cpu_s(1.0, 1.1) == 1.0, "within what reading it costs"
+    assert used_cpu_s(1.0, 1.5) == 1.5
+    assert used_cpu_s(None, 0.2) == 0.2 and used_cpu_s(None, 0.0) is None
