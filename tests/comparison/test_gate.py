@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 from datetime import datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from rich.console import Console
 
 from reelbench.bench.environment import environment
 from reelbench.bench.run_folder import RunFolder
@@ -16,13 +18,13 @@ from reelbench.comparison.folder import read_comparison
 from reelbench.comparison.gate import gate
 from reelbench.comparison.gate import judge as gate_judge
 from reelbench.comparison.gate.policy import Check, Policy, read_policy
-from reelbench.comparison.gate.records import CheckResult, GateRecord, Side
+from reelbench.comparison.gate.records import CheckResult, GateRecord, Judging, Side
 from reelbench.comparison.records import Effect, Look
 from reelbench.comparison.rule import Rule
 from reelbench.errors import ConfigError, UnavailableError
 from reelbench.paths import conf_dir
 from reelbench.report.gate_page import write_gate_page
-from reelbench.report.gate_report import junit, markdown
+from reelbench.report.gate_report import junit, markdown, print_gate
 from support.comparisons import make_calibration, make_comparison
 
 ORDERS = (
@@ -64,9 +66,55 @@ def test_speed_fails_only_where_the_whole_interval_lies_beyond_the_limit(
     assert gate_judge.speed(None, 0.05).status == "inconclusive"
 
 
-def test_a_limit_below_the_machines_floor_is_raised_to_it_and_said() -> None:
+def test_a_limit_below_the_machines_floor_is_raised_to_it_and_said(tmp_path: Path) -> None:
     answer = gate_judge.speed(Effect(ratio=1.07, low=1.06, high=1.08, pairs=12), 0.05, floor=0.1)
-    assert answer.status == "passed" and answer.limit == 0.1 and "raised from 5 %" in answer.text
+    assert answer.status == "passed" and (answer.limit, answer.policy_limit) == (0.1, 0.05)
+    assert "the policy's limit is 5 %, raised to this machine's floor of 10 %" in answer.text
+    assert gate_judge.speed(None, 0.05, floor=0.01).policy_limit is None
+
+    check = gate.new_result(CHECK, "optimized").model_copy(update={"status": "passed", "answers": [answer]})
+    said = "the policy's limit of 5 % was raised to this machine's floor, 10 %"
+    page = write_gate_page(recorded(check), tmp_path / "gate.html").read_text()
+    assert said.replace("'", "&#39;") in page and "Raised limit" in page
+    assert said in markdown(recorded(check))
+    terminal = Console(record=True, force_terminal=True, color_system="standard", width=200, file=io.StringIO())
+    print_gate(recorded(check), to=terminal)
+    assert "\x1b[33m  speed: passed" in terminal.export_text(styles=True)
+
+
+def test_a_floor_beyond_the_policys_bound_refuses_where_it_would_raise_a_limit() -> None:
+    known = make_calibration().model_copy(update={"floor": 0.2})
+    policy = Policy(name="p", checks=(CHECK,))
+    with pytest.raises(UnavailableError, match=r"floor is 20 %.* limit of 5 % .* 10 % at most") as refused:
+        gate.check_floor(policy, known)
+    assert "reelbench calibrate" in refused.value.hint and "largest_floor" in refused.value.hint
+    gate.check_floor(policy.model_copy(update={"largest_floor": 0.2}), known)
+    gate.check_floor(Policy(name="p", checks=(CHECK.model_copy(update={"largest_slow_down": 0.3}),)), known)
+    gate.check_floor(policy, known.model_copy(update={"floor": 0.1}))
+    gate.check_floor(policy, None)
+
+
+@pytest.mark.parametrize(("action", "code"), [("warn", 0), ("fail", 1)])
+@pytest.mark.parametrize("by", ["commit", "change"])
+def test_a_change_of_the_judge_is_said_everywhere_and_fails_where_the_policy_says_so(
+    action: str, code: int, by: str, tmp_path: Path
+) -> None:
+    file = {"path": "conf/gate/<p>.yaml", "kind": "gate policy", "change": "changed"}
+    files = [] if by == "change" else [file]
+    passed = gate.new_result(CHECK, "optimized").model_copy(update={"status": "passed"})
+    record = recorded(passed)
+    record.judging = Judging.model_validate({"by": by, "why": "too old", "action": action, "files": files})
+    record.conclude()
+    assert record.exit_code == code
+    said = "what judged was the commit's" if files else "The change judged itself: too old"
+    page = write_gate_page(record, tmp_path / "gate.html").read_text()
+    assert said.replace("'", "&#39;") in page and said in markdown(record)
+    root = ElementTree.fromstring(junit(record).encode())
+    result = root.find(f"testsuite[@name='judging']/testcase/{'failure' if code else 'skipped'}")
+    assert result is not None and said in result.attrib["message"]
+    record.judging = Judging(by="commit", action="fail")
+    record.conclude()
+    assert record.exit_code == 0 and "judg" not in record.sentence and "judging" not in junit(record)
 
 
 def test_measuring_ends_when_the_limit_is_answered_not_when_a_verdict_is_there() -> None:
@@ -230,6 +278,8 @@ def test_a_gate_wants_a_calibrated_and_quiet_machine(tmp_path: Path, monkeypatch
         ("checks: [{analyzer: x, variants: [y, y]}]", "names a variant twice"),
         ("checks: [{analyzer: x, variants: [y], largest_slow_down: null, quality_margin: null}]", "asks for nothing"),
         ("checks: [{analyzer: x, variants: [y]}]\non_inconclusive: maybe", "on_inconclusive"),
+        ("checks: [{analyzer: x, variants: [y]}]\non_changed_judge: pass", "on_changed_judge"),
+        ("checks: [{analyzer: x, variants: [y]}]\nlargest_floor: 0", "largest_floor"),
     ],
 )
 def test_a_bad_policy_is_one_line_that_says_where(tmp_path: Path, text: str, said: str) -> None:

@@ -20,14 +20,18 @@ QUICK = ("corpus.path=clips", "tracking.uri=off", "--uncalibrated")
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """Tagged 'fast'; then 'slow', where a frame takes many times as long; then 'mute', whose workers speak
-    nothing, and 'foreign', whose workers speak another version of the messages."""
+    """Tagged 'fast'; then 'slow', where a frame takes many times as long; then 'old', whose code cannot judge; then 'mute', whose
+    workers speak nothing, and 'foreign', whose workers speak another version of the messages, which cannot judge either."""
     made = Repository(tmp_path_factory.mktemp("gate") / "checkout")
     made.clips()
     made.git("tag", "fast")
     made.replace(SPINNING, "PAUSE_S = 0.06", "PAUSE_S = 0.6")
     made.commit("Many times the time")
     made.git("tag", "slow")
+    made.git("checkout", "-q", "--detach", "fast")
+    made.replace("src/reelbench/comparison/gate/judging.py", "\nJUDGE = ", "\n_JUDGE = ")
+    made.commit("Before a commit could judge")
+    made.git("tag", "old")
     made.replace("src/reelbench/bench/worker.py", 'if __name__ == "__main__":\n    main()\n', "")
     made.commit("No protocol")
     made.git("tag", "mute")
@@ -76,9 +80,13 @@ def test_unchanged_code_passes_and_leaves_the_checkout_alone(checkout: Repositor
     comparison = json.loads((checkout.root / check["comparison"] / "comparison.json").read_text())
     assert comparison["design"] == "code" and comparison["speed"]["statistic"] == "min"
     code = {audit["arm"]: audit["text"] for audit in comparison["audits"] if audit["name"] == "code"}
-    assert "worktrees" in code["a"] and str(checkout.root) in code["b"]
-    ran = json.loads((checkout.root / check["comparison"] / "a" / "environment.json").read_text())
-    assert ran["code"] == {"commit": checkout.git("rev-parse", "HEAD"), "dirty": False}
+    assert "worktrees" in code["a"] and "/change/src" in code["b"]
+    head = checkout.git("rev-parse", "HEAD")
+    for arm, dirty in (("a", False), ("b", True)):
+        ran = json.loads((checkout.root / check["comparison"] / arm / "environment.json").read_text())
+        assert (ran["code"]["commit"], ran["code"]["dirty"]) == (head, dirty)
+    assert record["judging"] == {"by": "commit", "why": "", "action": "warn", "files": []}
+    assert record["command"].startswith("reelbench gate small --against HEAD")  # type: ignore[attr-defined]
     assert "6 starts each" in check["answers"][3]["text"]
 
     markdown, junit, page = (file.read_text() for file in outputs)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from reelbench.comparison.gate.records import CheckResult, GateRecord
 from reelbench.paths import write_text
-from reelbench.report.gate_report import EXIT_WORDS, check_lines, foot_lines
+from reelbench.report.gate_report import EXIT_WORDS, check_lines, foot_lines, judging_lines, raised_lines
 from reelbench.report.render import render
 
 PAGE = "report.html"
@@ -30,6 +30,8 @@ def write_gate_page(record: GateRecord, target: Path) -> Path:
         links=links,
         lines=check_lines,
         foot=foot_lines(record),
+        judged=judging_lines(record),
+        raised=raised_lines(record),
         questions=("speed", "quality", "memory", "cold start"),
     )
     write_text(target, html)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reelbench.comparison.gate.records import CheckResult, GateRecord, Question
+from reelbench.comparison.gate.records import Answer, CheckResult, GateRecord, Judging, Question
 from reelbench.report.ab_wording import calibration_line
 from reelbench.report.terminal import console
 from reelbench.report.wording import NONE, duration, plain
@@ -46,12 +46,15 @@ def print_gate(record: GateRecord, page: Path | str = "", to: Console | None = N
         Text(record.status.upper(), style=STYLES[record.status]), _text(f" (exit {record.exit_code}: {words})"), sep=""
     )
     target.print(_text(record.sentence))
+    for line in judging_lines(record):
+        target.print(_text(f"  {line}", STYLES["failed" if record.judging_fails else "inconclusive"]))
     for check in record.checks:
         target.print()
         target.print(Text(f"{_status(check):<13}", style=STYLES[check.status]), _text(check.name, "bold"),
                      _text(f"  {check.corpus}, {check.measure}"), sep="")  # fmt: skip
+        raised = {answer_line(answer) for answer in check.answers if answer.policy_limit is not None}
         for line in check_lines(check):
-            target.print(_text(f"  {line}"))
+            target.print(_text(f"  {line}", "yellow" if line in raised else ""))
         if check.page:
             target.print(_text(f"  page: {check.page}"), soft_wrap=True)
     target.print()
@@ -63,12 +66,33 @@ def print_gate(record: GateRecord, page: Path | str = "", to: Console | None = N
 
 def check_lines(check: CheckResult) -> list[str]:
     """What there is to say of a check, a line each."""
-    lines = [f"{answer.question}: {answer.status}: {answer.text}" for answer in check.answers]
+    lines = [answer_line(answer) for answer in check.answers]
     if check.text:
         lines.append(f"{check.status}: {check.text}")
     if check.hint:
         lines.append(f"hint: {check.hint}")
     return lines
+
+
+def answer_line(answer: Answer) -> str:
+    return f"{answer.question}: {answer.status}: {answer.text}"
+
+
+def judging_lines(record: GateRecord) -> list[str]:
+    """The files of the change that take part in judging, a line each."""
+    files = record.judging.files if record.judging is not None else []
+    return [f"{file.kind}: {file.path} ({file.change})" for file in files]
+
+
+def raised_lines(record: GateRecord) -> list[str]:
+    """The limits that the machine's floor raised, with both figures."""
+    return [
+        f"{check.name}: the policy's limit of {100 * answer.policy_limit:.3g} % was raised to this machine's floor, "
+        f"{100 * answer.limit:.3g} %: a slow-down between the two is not seen"
+        for check in record.checks
+        for answer in check.answers
+        if answer.policy_limit is not None and answer.limit is not None
+    ]
 
 
 def foot_lines(record: GateRecord) -> list[str]:
@@ -77,6 +101,7 @@ def foot_lines(record: GateRecord) -> list[str]:
     lines += [
         f"warning: {check.name} is {check.status}, which the policy allows" for check in record.checks if check.warn
     ]
+    lines += [f"warning: {line}" for line in raised_lines(record)]
     lines.append(f"calibration: {calibration_line(record.calibration, record.fingerprint)}")
     lines.append(f"A: {side_words(record, 'a')}")
     lines.append(f"B: {side_words(record, 'b')}")
@@ -106,6 +131,10 @@ def gate_json(record: GateRecord, page: Path | str = "") -> dict[str, Any]:
 def markdown(record: GateRecord) -> str:
     """For a pull-request comment or a step summary. Names from outside cannot add markup to it."""
     lines = [f"### ReelBench gate: {_cell(record.policy)}: {record.status}", "", _cell(record.sentence), ""]
+    if judged := judging_lines(record):
+        word = "fails for this" if record.judging_fails else "warning"
+        lines += [f"**Files of the change that take part in judging** ({word}):", ""]
+        lines += [*(f"- {_cell(line)}" for line in judged), ""]
     lines += ["| check | status | speed | quality | memory | cold start |", "| --- | --- | --- | --- | --- | --- |"]
     for check in record.checks:
         cells = [_answer_cell(check, question) for question in ("speed", "quality", "memory", "cold start")]
@@ -134,9 +163,26 @@ def junit(record: GateRecord) -> str:
         for position, question in enumerate(check.questions):
             suite.add_testcase(_case(check, question, check.seconds if position == 0 else 0.0))
         whole.append(suite)  # not add_testsuite, which merges suites of one name
+    if record.judging is not None and record.judging.matters:
+        whole.append(_judging_suite(record, record.judging))
     whole.update_statistics()
     text: str = whole.tostring().decode("utf-8")
     return text if text.startswith("<?xml") else f'<?xml version="1.0" encoding="utf-8"?>\n{text}'
+
+
+def _judging_suite(record: GateRecord, judging: Judging) -> Any:
+    """One test case: a change that edits what judges fails, or is skipped with a warning, as the policy says."""
+    from junitparser import Failure, Skipped, TestCase, TestSuite
+
+    suite = TestSuite("judging")
+    suite.timestamp = record.created[:19]
+    suite.add_property("a", plain(side_words(record, "a")))
+    case = TestCase("files that take part in judging", "reelbench.gate.judging", 0.0)
+    kind, status = (Failure, "failed") if record.judging_fails else (Skipped, "warning")
+    case.result = [kind(plain(judging.sentence), status)]
+    case.system_out = plain("; ".join(judging_lines(record)))
+    suite.add_testcase(case)
+    return suite
 
 
 def _case(check: CheckResult, question: Question, seconds: float) -> Any:

@@ -21,7 +21,9 @@ from reelbench.comparison.gate.gate import (
     Order,
     Publish,
     answer_check,
+    calibrate_first,
     check_calibration,
+    check_floor,
     first_config,
     kept,
     new_record,
@@ -76,6 +78,7 @@ def save_baseline(order: Order, target: Path, progress: Progress) -> Baseline:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise OutputError(f"{target} is there already", "name a new folder, or remove the old baseline")
     first_config(order)
+    calibrate_first(order, progress, order.config_dir)
     state = git_state(PACKAGE)
     found = Baseline(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -128,14 +131,19 @@ def gate_baseline(order: Order, folder: Path, progress: Progress, publish: Publi
             f"the baseline {folder} was measured on another machine ({baseline.fingerprint}, this is {here})",
             "gate on that machine, or gate against a commit (--against), which measures both here",
         )
+    calibrate_first(order, progress, order.config_dir)
     calibration = check_calibration(order.uncalibrated)
+    check_floor(order.policy, calibration)
     runs_dir = first_config(order).runs_dir
     label = f"baseline of {baseline.created[:10]}"
     a = Side(label=label, ref=str(folder), commit=baseline.commit, dirty=baseline.dirty, environment="that of the time")
     state = git_state(PACKAGE)
     b = Side(label=WORKING_TREE, commit=str(state.get("commit", "")), dirty=bool(state.get("dirty")))
     record = new_record(order, "baseline", a, b, calibration)
-    record.warnings.append("measured at different times: a gate against a commit (--against) is the honest one")
+    record.warnings += [
+        "measured at different times: a gate against a commit (--against) is the honest one",
+        "the present code, policy and corpus judged: a baseline holds none of its own",
+    ]
     known = {(run.analyzer, run.variant, run.corpus, run.measure): run for run in baseline.runs}
     with kept(record, runs_dir) as gate_folder:
         for check, variant in pairs_of(order.policy):

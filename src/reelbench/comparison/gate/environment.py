@@ -54,23 +54,30 @@ def environment_of(tree: Path, present: Path, parent: Path, extras: Sequence[str
     """
     wanted = requirements(tree, extras)
     here = requirements(present, extras)
+    text = environment_text(wanted, here)
     if wanted == here:
-        return Environment(sys.executable, "the present one: the commit asks for the same packages")
+        return Environment(sys.executable, text)
     folder = parent / digest([wanted, sys.version, sys.prefix])[:16]
-    text = f"its own: the commit asks for other packages than the working tree ({_changes(wanted, here)})"
     python = folder / "bin" / "python"
     if not (folder / _READY).is_file():
         _install(folder, wanted)
     return Environment(str(python), text)
 
 
-def installed(environment: Environment) -> dict[str, str] | None:
-    """Name -> version of the packages in an environment of its own; None for the present one, and where it does not say."""
-    if environment.python == sys.executable:
+def environment_text(wanted: dict[str, Any], here: dict[str, Any]) -> str:
+    """How the commit's environment, which has ``wanted``, relates to the working tree's (`requirements` of both)."""
+    if wanted == here:
+        return "the present one: the commit asks for the same packages"
+    return f"its own: the commit asks for other packages than the working tree ({_changes(wanted, here)})"
+
+
+def installed(python: str) -> dict[str, str] | None:
+    """Name -> version of the packages in another environment; None for the present one, and where it does not say."""
+    if python == sys.executable:
         return None
     code = "import json; from importlib.metadata import distributions as d; print(json.dumps({x.name: x.version for x in d()}))"
     try:
-        done = run_tied([environment.python, "-I", "-c", code], capture_output=True, text=True, timeout=120, check=True)
+        done = run_tied([python, "-I", "-c", code], capture_output=True, text=True, timeout=120, check=True)
         return dict(sorted(json.loads(done.stdout).items()))
     except (OSError, subprocess.SubprocessError, ValueError):
         return None

@@ -1,22 +1,26 @@
-"""A gate on a change of code: each (analyzer, variant) of a policy, a commit's code against the working tree, interleaved.
+"""A gate on a change of code: each (analyzer, variant) of a policy, a commit's code against the change's, interleaved.
 
 policy → plan both arms of every check → measure one after another → answers → record. What cannot run is known before anything is
-measured. `gate_baseline` gates against runs that were kept.
+measured. The commit's code judges (`judge_change`, in a process of that code, which `launch` starts); the change's own does only
+where the commit's cannot (`judge_itself`). `baseline` gates against runs that were kept.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
+from typing import Any, Literal
 from uuid import uuid4
 
-from reelbench.bench.environment import environment, git_state
+from reelbench.bench.environment import environment, fingerprint, git_state
 from reelbench.bench.live import Progress
+from reelbench.bench.process import Code
 from reelbench.bench.record_folder import read_record_file, settle_killed
 from reelbench.bench.run_folder import safe_name
 from reelbench.comparison.ab import Request, carry_out
@@ -27,24 +31,29 @@ from reelbench.comparison.folder import ComparisonFolder
 from reelbench.comparison.gate.arms import (
     WORKING_TREE,
     ForeignCode,
+    Place,
     Sides,
     check_wire,
     compile_both,
-    plan_commit,
-    plan_present,
+    config_dir_of,
+    plan_here,
+    plan_there,
 )
-from reelbench.comparison.gate.environment import environment_of, installed
+from reelbench.comparison.gate.environment import environment_of, environment_text, installed, requirements
 from reelbench.comparison.gate.judge import answers, slow_down_limit
+from reelbench.comparison.gate.judging import judging_files, tracked_calibration
+from reelbench.comparison.gate.launch import Change, judging_commit, use_calibration_of_commit
+from reelbench.comparison.gate.overlay import change_under_test, clip_folders, clips_of_commit, moved_node
 from reelbench.comparison.gate.policy import Check, Policy
-from reelbench.comparison.gate.records import STATUSES, CheckResult, GateRecord, Side
+from reelbench.comparison.gate.records import STATUSES, CheckResult, GateRecord, Judging, Side
 from reelbench.comparison.gate.starts import Starts, starts_of_both
-from reelbench.comparison.gate.worktree import cache_dir, checkout, resolve, worktree
-from reelbench.comparison.records import Calibrated, ComparisonRecord
+from reelbench.comparison.gate.worktree import Commit, cache_dir, changed_files
+from reelbench.comparison.records import ArmName, Calibrated, ComparisonRecord
 from reelbench.comparison.verdict import invalidate, metric_name
-from reelbench.config import RunConfig, compose, search_path
+from reelbench.config import RunConfig, compose, digest, search_path, variants
 from reelbench.errors import EXIT_INTERRUPTED, AnalyzerError, UnavailableError
-from reelbench.owners import claim, new_folder
-from reelbench.paths import describe_os_error, write_text
+from reelbench.owners import claim, new_folder, temporary_folder
+from reelbench.paths import PACKAGE, describe_os_error, write_text
 
 FILE = "gate.json"
 
@@ -54,61 +63,140 @@ Publish = Callable[[ComparisonFolder, RunConfig], Path]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to gate: a policy, settings of the user for every check, and where the user's own configuration lies."""
+    """What to gate: a policy, settings of the user for every check, and where the user's own configuration lies. ``policy_file``:
+    the policy's file in the change's checkout, where it was named by its path. ``calibrate``: decisions to calibrate a machine with
+    that nobody calibrated."""
 
     policy: Policy
     settings: tuple[str, ...] = ()
     config_dir: Path | None = None
     command: str = ""
     uncalibrated: bool = False
+    policy_file: Path | None = None
+    calibrate: int | None = None
 
 
-def gate_code(
-    order: Order,
-    ref: str,
-    progress: Progress,
-    publish: Publish,
-    *,
-    merge_base: bool = False,
-    worktrees: Path | None = None,
-) -> tuple[Path, GateRecord]:
-    """Hold the working tree against the commit ``ref``; return the gate's folder and its record.
+def judge_change(order: Order, change: Change, progress: Progress, publish: Publish) -> tuple[Path, GateRecord]:
+    """Hold ``change`` against the code that runs, a commit's, which judges; return the gate's folder and its record.
 
-    Raises ConfigError and InputError for what the user must mend, UnavailableError where the machine was never calibrated or the
-    commit's code cannot be run at all; what a single check cannot do is part of the record.
+    Raises ConfigError and InputError for what the user must mend, UnavailableError where the machine was never calibrated;
+    what a single check cannot do is part of the record.
     """
+    tree, commit = judging_commit(change)
+    mine = config_dir_of(order.config_dir, change.top, tree)
+    edited = use_calibration_of_commit(change, commit, tree)
+    calibrate_first(order, progress, mine)
     calibration = check_calibration(order.uncalibrated)
-    top = checkout()
-    commit = resolve(top, ref, merge_base=merge_base)
-    runs_dir = first_config(order).runs_dir
-    progress.stage(f"the code at {commit.short}")
-    with worktree(top, commit, worktrees) as tree:
-        check_wire(tree, commit)
-        found = environment_of(tree, top, cache_dir() / "environments", order.policy.extras)
-        sides = Sides(top, tree, commit, found, order.config_dir)
-        compile_both(sides)
-        state = git_state(top)
-        a = Side(label=commit.short, ref=ref, commit=commit.sha, subject=commit.subject, environment=found.text)
-        b = Side(label=WORKING_TREE, commit=str(state.get("commit", "")), dirty=bool(state.get("dirty")))
-        record = new_record(order, "code", a, b, calibration)
-        with kept(record, runs_dir) as folder:
-            planned = [_plan(order, check, variant, sides) for check, variant in pairs_of(order.policy)]
-            for check, plans, result in planned:
-                if plans is not None:
-                    progress.message(f"{result.name}: {commit.short} against the working tree")
-                    _measure(order, check, plans, sides, result, record, progress, publish)
-                record.checks.append(tolerate(result, order.policy))
-                save(record, folder)
+    check_floor(order.policy, calibration)
+    with temporary_folder("reelbench-gate-") as scratch:
+        under_test = change_under_test(change.top, tree, scratch / "change")
+        state = git_state(change.top)
+        sides = Sides(
+            a=Place(tree, Code(sys.executable, tree / "src"), mine, commit.short, commit.sha),
+            b=_change_place(change.top, Code(change.python, under_test / "src", (tree, change.top)), order, state),
+            commit=commit,
+            judge="a",
+        )
+        environment = environment_text(
+            requirements(tree, order.policy.extras), requirements(change.top, order.policy.extras)
+        )
+        given = _Given(sides, change, state, environment, calibration, scratch=scratch)
+        if edited:
+            given.used[change.top / edited] = "calibration"
+        return _gate(order, given, progress, publish)
+
+
+def judge_itself(
+    order: Order, change: Change, commit: Commit, tree: Path, why: str, progress: Progress, publish: Publish
+) -> tuple[Path, GateRecord]:
+    """Hold the code that runs, ``change``, against ``commit`` in ``tree``, whose code cannot judge: ``why``. As `judge_change`."""
+    check_wire(tree, commit)
+    calibrate_first(order, progress, order.config_dir)
+    calibration = check_calibration(order.uncalibrated)
+    check_floor(order.policy, calibration)
+    found = environment_of(tree, change.top, cache_dir() / "environments", order.policy.extras)
+    mine = config_dir_of(order.config_dir, change.top, tree)
+    state = git_state(change.top)
+    sides = Sides(
+        a=Place(tree, Code(found.python, tree / "src", (change.top, tree)), mine, commit.short, commit.sha),
+        b=_change_place(change.top, Code(sys.executable, PACKAGE.parent), order, state),
+        commit=commit,
+        judge="b",
+    )
+    given = _Given(sides, change, state, found.text, calibration, why=why)
+    if name := tracked_calibration(change.top, commit, fingerprint()):
+        given.used[change.top / name] = "calibration"
+    return _gate(order, given, progress, publish)
+
+
+def _change_place(top: Path, code: Code, order: Order, state: dict[str, Any]) -> Place:
+    commit = str(state.get("commit", "")) + (f"+{state['change']}" if "change" in state else "")
+    return Place(top, code, order.config_dir, WORKING_TREE, commit)
+
+
+@dataclass(slots=True)
+class _Given:
+    """What both ways of judging hand on. ``scratch``: a folder for clips as the commit has them; ``why``: why the change judges
+    itself; ``used``: files and folders of the change's checkout that the gate would read, with what they are."""
+
+    sides: Sides
+    change: Change
+    state: dict[str, Any]
+    environment: str
+    calibration: Calibrated | None
+    scratch: Path | None = None
+    why: str = ""
+    used: dict[Path, str] = field(default_factory=dict)
+
+
+def _gate(order: Order, given: _Given, progress: Progress, publish: Publish) -> tuple[Path, GateRecord]:
+    sides, commit = given.sides, given.sides.commit
+    runs_dir = first_config(order, sides).runs_dir
+    compile_both(sides)
+    a = Side(
+        label=commit.short,
+        ref=given.change.ref,
+        commit=commit.sha,
+        subject=commit.subject,
+        environment=given.environment,
+    )
+    b = Side(label=WORKING_TREE, commit=str(given.state.get("commit", "")), dirty=bool(given.state.get("dirty")))
+    record = new_record(order, "code", a, b, given.calibration)
+    with kept(record, runs_dir) as folder:
+        planned = [_plan(order, check, variant, given) for check, variant in pairs_of(order.policy)]
+        record.judging = _judging(order, given)
+        for check, plans, result in planned:
+            if plans is not None:
+                progress.message(f"{result.name}: {commit.short} against the working tree")
+                _measure(order, check, plans, sides, result, record, progress, publish)
+            record.checks.append(tolerate(result, order.policy))
+            save(record, folder)
     return folder, record
 
 
-def calibrate_first(order: Order, decisions: int, progress: Progress) -> None:
-    """Calibrate this machine with the policy's first variant where nobody did before. Raises what `calibrate` raises."""
-    if read_calibration(environment()["fingerprint"]) is not None:
+def _judging(order: Order, given: _Given) -> Judging:
+    """Who judged, and which files of the change take part in that."""
+    top, commit, used = given.change.top, given.sides.commit, given.used
+    if order.policy_file is not None:
+        used[order.policy_file] = "gate policy"
+    files = judging_files(top, given.sides.a.top, commit, order.config_dir, used)
+    by: Literal["commit", "change"] = "change" if given.why else "commit"
+    return Judging(by=by, why=given.why, action=order.policy.on_changed_judge, files=files)
+
+
+def calibrate_first(order: Order, progress: Progress, config_dir: Path | None) -> None:
+    """Calibrate this machine with a variant of the policy, where that was asked for and nobody did before. Raises what `calibrate`
+    raises. ``config_dir``: the user's own configuration, as the side that judges has it."""
+    if order.calibrate is None or read_calibration(fingerprint()) is not None:
         return
-    check, variant = pairs_of(order.policy)[0]
-    settings = [*search_path(order.config_dir), *check.overrides(variant), *order.settings]
-    calibrate(settings, order.command, progress, decisions=decisions)
+    known = [
+        (check, variant)
+        for check, variant in pairs_of(order.policy)
+        if variant in variants(check.analyzer, search_path(config_dir))
+    ]
+    check, variant = (known or pairs_of(order.policy))[0]
+    settings = [*search_path(config_dir), *check.overrides(variant), *order.settings]
+    calibrate(settings, order.command, progress, decisions=order.calibrate)
 
 
 def check_calibration(uncalibrated: bool) -> Calibrated | None:
@@ -130,16 +218,41 @@ def check_calibration(uncalibrated: bool) -> Calibrated | None:
     return found
 
 
+def check_floor(policy: Policy, calibration: Calibrated | None) -> None:
+    """UnavailableError where this machine's floor would raise a limit of the policy beyond what the policy lets it."""
+    floor = calibration.floor if calibration is not None else 0.0
+    limits = [check.largest_slow_down for check in policy.checks if check.largest_slow_down is not None]
+    raised = [limit for limit in limits if limit < floor]
+    if raised and floor > policy.largest_floor:
+        raise UnavailableError(
+            f"this machine's floor is {100 * floor:.3g} %: it would raise the policy's limit of {100 * min(raised):.3g} % "
+            f"to that, and the policy lets a floor raise it to {100 * policy.largest_floor:.3g} % at most",
+            "quieten the machine and calibrate again (reelbench calibrate), gate on another one, or allow more in the policy "
+            "(largest_slow_down, largest_floor)",
+        )
+
+
 def pairs_of(policy: Policy) -> list[tuple[Check, str]]:
     return [(check, variant) for check in policy.checks for variant in check.variants]
 
 
-def first_config(order: Order) -> RunConfig:
-    """Every check composed once, so that a mistake is said before anything is measured; the first says where runs go."""
-    found = [
-        compose([*search_path(order.config_dir), *check.overrides(variant), *order.settings])
-        for check, variant in pairs_of(order.policy)
-    ]
+def first_config(order: Order, sides: Sides | None = None) -> RunConfig:
+    """Every check composed once, so that a mistake is said before anything is measured; the first says where runs go.
+
+    Of two ``sides`` it is the one that judges; what only the other has is composed without its variant.
+    """
+    config_dir = sides.here.config_dir if sides is not None else order.config_dir
+    found = []
+    for check, variant in pairs_of(order.policy):
+        settings = [*search_path(config_dir), *check.overrides(variant), *order.settings]
+        if (
+            sides is not None
+            and not sides.here.has(check.analyzer, variant)
+            and sides.there.has(check.analyzer, variant)
+        ):
+            own = ("analyzer=", "variant=", "analyzer.", "+analyzer.", "~analyzer.")
+            settings = [one for one in settings if not one.startswith(own)]
+        found.append(compose(settings))
     return found[0]
 
 
@@ -240,18 +353,35 @@ def answer_check(
 
 
 def _plan(
-    order: Order, check: Check, variant: str, sides: Sides
+    order: Order, check: Check, variant: str, given: _Given
 ) -> tuple[Check, tuple[ArmPlan, ArmPlan] | None, CheckResult]:
-    result = new_result(check, variant)
+    result, sides = new_result(check, variant), given.sides
     try:
-        b = plan_present(check, variant, order.settings, sides)
-        a = plan_commit(check, variant, order.settings, sides, b)
+        judging = _on_clips_of_commit(plan_here(check, variant, order.settings, sides), given)
+        other = plan_there(check, variant, order.settings, sides, judging)
     except ForeignCode:
         raise
     except UnavailableError as error:
         result.status, result.text, result.hint = "unavailable", error.message, error.hint
         return check, None, result
-    return check, (a, b), result
+    return check, (judging, other) if sides.judge == "a" else (other, judging), result
+
+
+def _on_clips_of_commit(arm: ArmPlan, given: _Given) -> ArmPlan:
+    """The arm with clips and truth as the commit has them, where they lie in the change's checkout."""
+    top, tree = given.change.top, given.sides.a.top
+    folders = clip_folders(arm.config.corpus, top)
+    given.used |= dict.fromkeys(folders, "clip of the corpus")
+    if given.scratch is None or not folders:
+        return arm
+    changed = changed_files(top, given.sides.commit)
+    moved = {
+        folder: clips_of_commit(folder, top, tree, changed, given.scratch / "clips" / digest(str(folder))[:8])
+        for folder in folders
+    }
+    corpus = moved_node(arm.config.corpus, moved)
+    config, ready = (one.model_copy(update={"corpus": corpus}) for one in (arm.config, arm.ready.config))
+    return replace(arm, config=config, ready=replace(arm.ready, config=ready))
 
 
 def _measure(
@@ -280,21 +410,23 @@ def _measure(
     starts = _starts(folder, plans, progress) if asked else ([], [])
     folder.record.notes.append(f"A is commit {record.a.commit}, its environment {record.a.environment}")
     folder.save()
-    _say_whose_code(folder.arm_folder("a"), sides)
+    other: ArmName = "b" if sides.judge == "a" else "a"
+    side = record.b if other == "b" else record.a
+    _say_whose_code(folder.arm_folder(other), side, sides.there.code.python)
     paths = folder.arm_folder("a"), folder.arm_folder("b")
     answer_check(result, folder.record, check, paths, starts, metric_name(b.config))
     result.comparison = str(folder.path)
     result.page = str(publish(folder, b.config))
 
 
-def _say_whose_code(run: Path, sides: Sides) -> None:
-    """What a run folder says of the code and its packages is by default what the parent runs: A ran another commit."""
+def _say_whose_code(run: Path, side: Side, python: str) -> None:
+    """What a run folder says of the code and its packages is by default what the parent runs: this side ran other code."""
     file = run / "environment.json"
     if not file.is_file():
         return
     found = json.loads(file.read_bytes())
-    found["code"] = {"commit": sides.commit.sha, "dirty": False}
-    if (packages := installed(sides.environment)) is not None:
+    found["code"] = {"commit": side.commit, "dirty": side.dirty}
+    if (packages := installed(python)) is not None:
         found["packages"] = packages
     write_text(file, json.dumps(found, indent=1))
 

@@ -49,19 +49,25 @@ def slow_down_limit(limit: float, floor: float | None) -> float:
 def speed(effect: Effect | None, limit: float, floor: float | None = None) -> Answer:
     """Fails where the whole interval lies beyond 1 + limit, passes where it ends below."""
     used = slow_down_limit(limit, floor)
-    raised = f" (raised from {_share(limit)} to this machine's own floor)" if used > limit else ""
+    raised = (
+        f" (the policy's limit is {_share(limit)}, raised to this machine's floor of {_share(used)})"
+        if used > limit
+        else ""
+    )
+    own = limit if used > limit else None
     allowed = f"at most +{_share(used)} allowed{raised}"
     if effect is None or not effect.bounded:
         return Answer(
-            question="speed", status="inconclusive", text=f"too few pairs for an interval; {allowed}", limit=used
-        )
+            question="speed", status="inconclusive", text=f"too few pairs for an interval; {allowed}", limit=used,
+            policy_limit=own,
+        )  # fmt: skip
     figures = (
         f"time {_change(effect.ratio)} (interval {_change(effect.low)} to {_change(effect.high)}, {effect.pairs} pairs)"
     )
     status = "failed" if effect.low > 1 + used else "passed" if effect.high < 1 + used else "inconclusive"
     return Answer.model_validate(
         {"question": "speed", "status": status, "text": f"{figures}; {allowed}", "limit": used,
-         "value": effect.ratio, "low": effect.low, "high": effect.high}
+         "policy_limit": own, "value": effect.ratio, "low": effect.low, "high": effect.high}
     )  # fmt: skip
 
 

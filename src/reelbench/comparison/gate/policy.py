@@ -61,12 +61,15 @@ class Check(_Strict):
 
 class Policy(_Strict):
     """All checks, and what to make of an answer that is none. ``extras``: the package's optional dependencies that an environment of
-    its own needs for the commit (docs/gate.md)."""
+    its own needs for the commit (docs/gate.md). ``on_changed_judge``: what to make of a change that edits what takes part in judging.
+    ``largest_floor``: a machine whose floor would raise a limit beyond it cannot gate."""
 
     name: str = Field(min_length=1)
     checks: tuple[Check, ...] = Field(min_length=1)
     on_inconclusive: Action = "fail"
     on_unavailable: Action = "fail"
+    on_changed_judge: Literal["warn", "fail"] = "warn"
+    largest_floor: float = Field(default=0.10, gt=0, lt=10)
     extras: tuple[str, ...] = ()
 
     @property

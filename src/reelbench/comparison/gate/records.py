@@ -49,12 +49,14 @@ class _Model(BaseModel):
 
 class Answer(_Model):
     """One question of one check. ``value`` is a ratio B/A (for quality the difference B - A), ``low`` and ``high`` its bounds where
-    there are any, ``limit`` what it is held against (a share; for quality the margin in points of the metric)."""
+    there are any, ``limit`` what it is held against (a share; for quality the margin in points of the metric). ``policy_limit`` is
+    the policy's own, where the machine's floor raised it to ``limit``."""
 
     question: Question
     status: Answered
     text: str
     limit: float | None = None
+    policy_limit: float | None = None
     value: float | None = None
     low: float | None = None
     high: float | None = None
@@ -102,6 +104,39 @@ class Side(_Model):
     environment: str = ""
 
 
+class JudgingFile(_Model):
+    """A file of the change that takes part in judging; ``kind`` says how ('gate policy', 'ground truth' …)."""
+
+    path: str
+    kind: str
+    change: Literal["added", "changed", "removed"]
+
+
+class Judging(_Model):
+    """Whose code, policy, corpus, truth and calibration judged, and which files of that kind the change edits.
+
+    ``by``: 'commit', or 'change' where the commit's code cannot judge, and ``why``. ``action``: what the policy makes of it.
+    """
+
+    by: Literal["commit", "change"]
+    why: str = ""
+    action: Literal["warn", "fail"] = "warn"
+    files: list[JudgingFile] = Field(default_factory=list)
+
+    @property
+    def matters(self) -> bool:
+        return bool(self.files) or self.by == "change"
+
+    @property
+    def sentence(self) -> str:
+        """What a reader must know; '' where there is nothing."""
+        count = len(self.files)
+        many = f"{count} file{'' if count == 1 else 's'} of the change take{'s' if count == 1 else ''} part in judging"
+        if self.by == "change":
+            return f"The change judged itself: {self.why}{f'; {many}' if count else ''}."
+        return f"{many}; what judged was the commit's." if count else ""
+
+
 class GateRecord(_Model):
     """A gate, decided. ``design``: 'code' (a commit against the working tree, interleaved) or 'baseline' (runs kept from before)."""
 
@@ -116,6 +151,7 @@ class GateRecord(_Model):
     a: Side
     b: Side
     calibration: Calibrated | None = None
+    judging: Judging | None = None
     checks: list[CheckResult] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
     status: GateStatus = "passed"
@@ -129,8 +165,15 @@ class GateRecord(_Model):
             self.status, self.exit_code = "interrupted", EXIT_INTERRUPTED
             return
         counted = {check.status for check in self.checks if not check.tolerated}
+        if self.judging_fails:
+            counted.add("failed")
         worst: Status = next((status for status in STATUSES if status in counted), "passed")
         self.status, self.exit_code = worst, EXIT_CODES[worst]
+
+    @property
+    def judging_fails(self) -> bool:
+        """The change edits what judges it, or judged itself, and the policy does not allow that."""
+        return self.judging is not None and self.judging.matters and self.judging.action == "fail"
 
     @property
     def sentence(self) -> str:
@@ -141,7 +184,8 @@ class GateRecord(_Model):
         word = "passes" if self.status == "passed" else "fails" if self.exit_code in (1, 5) else f"is {self.status}"
         tolerated = sum(check.tolerated and check.status != "passed" for check in self.checks)
         allowed = f" ({tolerated} of them allowed by the policy)" if tolerated else ""
+        judged = f" {self.judging.sentence}" if self.judging is not None and self.judging.matters else ""
         return (
             f"The gate {self.policy} {word}: {self.b.label} against {self.a.label}, {total} check{'' if total == 1 else 's'}"
-            f"{f', {parts}' if parts else ''}{allowed}."
+            f"{f', {parts}' if parts else ''}{allowed}.{judged}"
         )

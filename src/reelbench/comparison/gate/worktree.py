@@ -108,6 +108,20 @@ def worktree(top: Path, commit: Commit, parent: Path | None = None) -> Iterator[
         Path(lock.lock_file).unlink(missing_ok=True)
 
 
+def changed_files(top: Path, commit: Commit, *, untracked: bool = True) -> set[str]:
+    """The files of the checkout ``top`` that differ from the commit's: edited, added, removed and, with ``untracked``, those that git
+    does not know yet and does not ignore."""
+    own = ("-c", "core.fsmonitor=false")  # a repository's settings may name programs to start
+    try:
+        found = _git(top, *own, "diff", "--name-only", "--no-renames", "--no-ext-diff", "-z", commit.sha, "--")
+        if untracked:
+            found += "\0" + _git(top, *own, "ls-files", "--others", "--exclude-standard", "-z")
+    except _GitFailed as error:
+        hint = _unshallow(top) or "git fetch brings the commit"
+        raise InputError(f"git cannot tell what {top} changes since {commit.short}: {error}", hint) from error
+    return {name for name in found.split("\0") if name}
+
+
 def cache_dir() -> Path:
     import platformdirs
 
@@ -153,5 +167,5 @@ def _git(folder: Path, *arguments: str) -> str:
         raise _GitFailed(f"git {arguments[0]} did not end within {TIMEOUT_S:g} s") from error
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
-        raise _GitFailed((lines or [f"git {arguments[0]} failed"])[-1].removeprefix("fatal: "))
+        raise _GitFailed((lines or ["git failed"])[-1].removeprefix("fatal: "))
     return done.stdout.strip()
