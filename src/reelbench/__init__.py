@@ -1,4 +1,4 @@
-"""ReelBench proves whether a video-analysis system really got faster, and did not get worse.
+"""ReelBench measures whether a video-analysis system got faster, and did not get worse.
 
 The Python API is in `reelbench.api`; its names are here, too, and are imported when they are first used (docs/python.md).
 """

@@ -26,7 +26,7 @@ class _Guarded(click.Group):
 @click.group(cls=_Guarded, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="reelbench")
 def cli() -> None:
-    """Measure video analyzers in several variants, on real clips, with figures that can be trusted."""
+    """Measure video analyzers in several variants, on real clips, and say what each figure rests on."""
 
 
 add_modules(cli, __path__, __name__)

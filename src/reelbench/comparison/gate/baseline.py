@@ -141,7 +141,7 @@ def gate_baseline(order: Order, folder: Path, progress: Progress, publish: Publi
     b = Side(label=WORKING_TREE, commit=str(state.get("commit", "")), dirty=bool(state.get("dirty")))
     record = new_record(order, "baseline", a, b, calibration)
     record.warnings += [
-        "measured at different times: a gate against a commit (--against) is the honest one",
+        "measured at different times: a gate against a commit (--against) measures both now",
         "the present code, policy and corpus judged: a baseline holds none of its own",
     ]
     known = {(run.analyzer, run.variant, run.corpus, run.measure): run for run in baseline.runs}
