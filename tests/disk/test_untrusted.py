@@ -15,12 +15,13 @@ import yaml
 from click.testing import CliRunner, Result
 
 from reelbench import paths
-from reelbench.bench.environment import fingerprint, git_state
+from reelbench.bench.environment import git_state
 from reelbench.cli import cli
 from reelbench.comparison.claims.measured import this_machine
 from reelbench.disk.references import resolve
 from reelbench.disk.registry import Registry
 from reelbench.errors import ReelBenchError
+from reelbench.machine import fingerprint
 from support.disks import Disk, Revision
 
 REPOSITORY = "org/mine"

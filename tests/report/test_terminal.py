@@ -99,7 +99,12 @@ def test_evidence_says_how_much_ran_in_the_precision() -> None:
         "verified_on_hardware": False,
         "details": {"convolutions": {"int8": 47, "fp32": 3}, "threads": 2},
     }
-    assert evidence_line(evidence) == "openvino CPU int8, 94 % of convolutions, not verified on hardware"
+    assert evidence_line(evidence) == "openvino CPU int8, 94 % of convolutions, not verified on this machine"
+    proved = {"verified_on_hardware": True, "verified": "parity 3e-04 on this machine, 2026-03-01"}
+    checks = {"library": "checked", "device": "checked", "precision": "self-reported"}
+    assert evidence_line(evidence | proved | {"checks": checks}).endswith(
+        "verified: parity 3e-04 on this machine, 2026-03-01, self-reported: precision"
+    )
 
 
 def test_numbers_read_as_people_write_them() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from reelbench.analyzers.base import Material, Needs, WeightsSource
 from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.parity import ParityError
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Event
 
@@ -19,8 +20,9 @@ class Brightness:
     """One event a sampled frame. ``faults`` maps a clip's name to 'raise', 'segfault', 'killed', 'hang', 'exit' or 'unstable';
     ``once`` names a file: where it is given, the fault happens only until that file exists.
 
-    ``burn_ms`` is what a frame costs in processor time; ``pause_s`` is how long each pass sleeps, for a verdict that a busy
-    machine cannot turn round: it costs no processor time, and is many times what a pass waits for a core. ``cheat``: 'caches' (a
+    ``wrong_here`` is what `prepare` finds wrong with its network on this machine. ``burn_ms`` is what a frame costs in processor
+    time; ``pause_s`` is how long each pass sleeps, for a verdict that a busy machine cannot turn round: it costs no processor time,
+    and is many times what a pass waits for a core. ``cheat``: 'caches' (a
     frame seen before costs nothing), 'watches' (finds more when nobody times it), 'lazy' (looks only at the first frames),
     'hallucinates' (says a wrong label), 'waits' (makes the file ``once``.begun and goes on when there is ``once``)."""
 
@@ -31,6 +33,7 @@ class Brightness:
         reason: str = "",
         contradiction: str = "",
         load_fault: str = "",
+        wrong_here: str = "",
         burn_ms: float = 0.0,
         pause_s: float = 0.0,
         cheat: str = "",
@@ -38,6 +41,7 @@ class Brightness:
         self._burn_s, self._pause_s, self._cheat = burn_ms / 1e3, pause_s, cheat
         self._seen: set[bytes] = set()
         self._faults, self._once, self._load_fault = dict(faults or {}), once, load_fault
+        self._wrong_here = wrong_here
         self._reason, self._contradiction = reason, contradiction
         self._passes = 0
 
@@ -51,7 +55,8 @@ class Brightness:
         return Availability(not self._reason, self._reason, "pip install what-is-missing" if self._reason else "")
 
     def prepare(self, store: WeightsSource) -> None:
-        pass
+        if self._wrong_here:
+            raise ParityError(self._wrong_here, "use plain")
 
     def load(self, store: WeightsSource) -> None:
         if self._load_fault:

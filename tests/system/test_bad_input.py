@@ -121,6 +121,20 @@ def test_a_fallback_is_recorded_as_what_it_is(brightness: Run, tmp_path: Path) -
     assert "exotic → plain" in done.stdout
 
 
+def test_a_network_that_computes_something_else_here_is_refused_or_replaced(brightness: Run, tmp_path: Path) -> None:
+    done = brightness("variant=wrong_here")
+    assert done.returncode == 4
+    assert "does not compute here what it does in FP32" in one_line(done.stderr)
+    (refused,) = records(tmp_path / "work")
+    assert refused["status"] == "failed" and "FP32" in refused["invalid"]
+    done = brightness("variant=wrong_here", "on_unavailable=fallback")
+    assert done.returncode == 0
+    record = records(tmp_path / "work")[-1]
+    assert (record["requested"], record["effective"], record["status"]) == ("wrong_here", "plain", "finished")
+    assert "FP32" in record["fallback_reason"]
+    assert "wrong_here → plain" in done.stdout
+
+
 def test_evidence_against_the_request_is_exit_5(brightness: Run) -> None:
     done = brightness("variant=pretender")
     assert done.returncode == 5

@@ -13,6 +13,7 @@ from reelbench.analyzers.speech.encoded import encode_once
 from reelbench.analyzers.speech.pieces import features_in_pieces, voice_in_pieces
 from reelbench.engines import whisper_random
 from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.proofs import proven
 from reelbench.engines.random_weights import RANDOM, REASON
 from reelbench.errors import ConfigError, UnavailableError, WeightsError
 from reelbench.media.types import AudioRequest
@@ -82,7 +83,8 @@ class SpeechTranscription(Plain):
 
             if not ctranslate2.get_cuda_device_count():
                 return Availability(False, "CTranslate2 finds no NVIDIA GPU", "use device=cpu, or a machine with a GPU")
-        return Availability(True)
+        here = Availability(True)
+        return proven(here, "ctranslate2", self._device.upper(), _PRECISIONS[self._compute], "ctranslate2")
 
     def prepare(self, store: WeightsSource) -> None:
         if self._random and self._architecture:
@@ -139,7 +141,6 @@ class SpeechTranscription(Plain):
             precision=precision,
             version=ctranslate2.__version__,
             contradiction="" if precision == asked else f"{asked} was asked for, {executed} was executed",
-            verified_on_hardware=self._device == "cpu",
             details={
                 "compute_type": executed,
                 "beam": self._beam,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from reelbench.bench.decoded import corrected, note_facts
+from reelbench.bench.evidence_check import checked_evidence
 from reelbench.bench.process import Code, WorkerProcess, checked_result, clip_message
 from reelbench.bench.records import ClipRecord, Warmup
 from reelbench.bench.reference import Upstream
@@ -243,7 +244,8 @@ class LiveRun:
                 break
         self._record.cold_start.first_pass_s = self._record.cold_start.first_pass_s or seconds[0]
         self._record.warmup = Warmup(passes=len(seconds), stationary=stationary(steady), note=f"on {clip.name}")
-        self._record.evidence = worker.ask("evidence", timeout_s=self._measure.load_timeout_s)
+        evidence = worker.ask("evidence", timeout_s=self._measure.load_timeout_s)
+        self._record.evidence = checked_evidence(evidence, worker.pid)
 
     def _analyze(
         self, worker: WorkerProcess, clip: LiveClip, phase: str, told: Callable[[str], None]

@@ -21,6 +21,7 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from reelbench.bench.worker import Job
+from reelbench.engines.parity import ParityError
 from reelbench.errors import AnalyzerError, MediaError
 from reelbench.media.types import ClipInfo
 from reelbench.paths import store_dir
@@ -170,7 +171,8 @@ class WorkerProcess:
     def ask(self, request: str, value: Any = None, *, timeout_s: float, progress: Progress | None = None) -> Any:
         """Send a request and wait for its answer.
 
-        Raises MediaError where the clip could not be read, AnalyzerError where the analyzer failed, WorkerDied where the process
+        Raises MediaError where the clip could not be read, AnalyzerError where the analyzer failed, ParityError where its network
+        computes something else here than in FP32, WorkerDied where the process
         crashed or did not answer in time (it is killed then).
         """
         try:
@@ -182,6 +184,8 @@ class WorkerProcess:
             raise MediaError(*answer)
         if kind == "failed":
             raise AnalyzerError(str(answer))
+        if kind == "unavailable":
+            raise ParityError(*answer)
         return answer
 
     def _receive(self, timeout_s: float, progress: Progress | None) -> tuple[str, Any]:

@@ -17,6 +17,8 @@ from reelbench.bench.run_folder import RunFolder
 from reelbench.bench.scoring import add_agreement, against_truth
 from reelbench.bench.setup import (
     Clips,
+    Effective,
+    fallback_of,
     job_of,
     low_disk,
     open_clips,
@@ -27,6 +29,7 @@ from reelbench.bench.setup import (
 )
 from reelbench.bench.summary import summarize
 from reelbench.config import RunConfig
+from reelbench.engines.parity import ParityError
 from reelbench.errors import AnalyzerError, OutputError, UnavailableError
 from reelbench.models.store import ModelStore
 
@@ -38,6 +41,19 @@ def measure(config: RunConfig, overrides: Sequence[str], command: str, progress:
     a folder whose record says so (``LoadFailed.folder``).
     """
     ready = preflight(config, overrides)
+    try:
+        return _measured(config, ready, overrides, command, progress)
+    except ParityError as error:
+        if config.on_unavailable == "fail" or ready.config.variant != config.variant:
+            raise
+        ready = fallback_of(config, overrides, error.message)
+        progress.message(f"{ready.fallback_reason}; {ready.config.variant} takes its place")
+        return _measured(config, ready, overrides, command, progress)
+
+
+def _measured(
+    config: RunConfig, ready: Effective, overrides: Sequence[str], command: str, progress: Progress
+) -> RunFolder:
     effective = ready.config
     store = ModelStore()
     clips = open_clips(effective, ready.analyzer.weights, store, progress)
@@ -55,7 +71,7 @@ def measure(config: RunConfig, overrides: Sequence[str], command: str, progress:
         folder.record.status = "interrupted"
         folder.record.summary |= summarize(folder.samples, folder.frames)
         raise
-    except AnalyzerError as error:
+    except (AnalyzerError, ParityError) as error:
         folder.record.status = "failed"
         folder.record.invalid = error.message
         raise

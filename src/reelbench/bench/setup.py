@@ -77,12 +77,18 @@ def preflight(config: RunConfig, overrides: Sequence[str]) -> Effective:
     what = f"{config.analyzer.name} {config.variant}"
     if config.on_unavailable == "fail":
         raise UnavailableError(f"{what} is unavailable here: {verdict.reason}", verdict.mend)
+    return fallback_of(config, overrides, verdict.reason)
+
+
+def fallback_of(config: RunConfig, overrides: Sequence[str], reason: str) -> Effective:
+    """The variant that takes the place of one that cannot run here. Raises UnavailableError where that cannot run either."""
     name = config.fallback or config.analyzer.fallback
     fallback = other_variant(overrides, name)
     stand_in = instantiate(fallback.analyzer.constructor)
     if not (second := stand_in.available()).ok:
+        what = f"{config.analyzer.name} {config.variant}"
         raise UnavailableError(f"{what} and its fallback {name} are unavailable here: {second.reason}", second.mend)
-    return Effective(fallback, stand_in, f"{config.variant} is unavailable here: {verdict.reason}")
+    return Effective(fallback, stand_in, f"{config.variant} is unavailable here: {reason}")
 
 
 def open_clips(config: RunConfig, weights: Sequence[str], store: ModelStore, progress: Progress) -> Clips:
@@ -185,11 +191,14 @@ def open_folder(config: RunConfig, ready: Effective, command: str, clips: Clips,
 
 
 def prepare_network(job: Job, timeout_s: float, progress: Progress, code: Code | None = None) -> float:
-    """Conversion and calibration, in a process that is not measured. Seconds that it took."""
+    """Conversion, calibration and comparison with FP32, in a process that is not measured. Seconds that it took.
+
+    Raises ParityError where the network must not be used on this machine, LoadFailed for every other failure.
+    """
     progress.stage("preparing the network (once a machine)")
     try:
         with WorkerProcess(job, code) as worker:
-            return float(worker.ask("prepare", timeout_s=timeout_s))
+            return float(worker.ask("prepare", {"unavailable": True}, timeout_s=timeout_s))
     except AnalyzerError as error:
         raise LoadFailed(f"cannot prepare: {error.message}", f"{job.log} has the details") from error
 

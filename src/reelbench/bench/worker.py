@@ -6,7 +6,7 @@ in its figures, and a decoder or a network that crashes or hangs takes only this
 
     job        → ready       the job's fields; what code this is
     describe   → described   weights that the analyzer wants, and whether it can run here
-    prepare    → done
+    prepare    → done | unavailable (only where the request has "unavailable": the network fails its comparison with FP32)
     load       → loaded
     analyze    → progress … , analyzed | refused | failed
     untimed    → untimed     the result of one pass without instruments (`reelbench.bench.audit`)
@@ -139,13 +139,19 @@ class _Worker:
         found = {"weights": list(analyzer.weights), "ok": verdict.ok, "reason": verdict.reason, "mend": verdict.mend}
         return "described", found
 
-    def _prepare(self, _: None) -> tuple[str, Any]:
+    def _prepare(self, options: dict[str, Any] | None) -> tuple[str, Any]:
+        from reelbench.engines.parity import ParityError
         from reelbench.models.provenance import recorded
 
         started = perf_counter()
         analyzer, store = self._build()
         with recorded(store, f"prepare of {self._job.analyzer['_target_']}") as seen:
-            analyzer.prepare(seen)
+            try:
+                analyzer.prepare(seen)
+            except ParityError as error:
+                if not options or not options.get("unavailable"):
+                    raise
+                return "unavailable", (error.message, error.hint)
         return "done", perf_counter() - started
 
     def _load(self, _: None) -> tuple[str, Any]:
@@ -167,7 +173,11 @@ class _Worker:
         return "called", getattr(import_module(module), name)(self._analyzer, self._job, value, tell)
 
     def _evidence(self, _: None) -> tuple[str, Any]:
-        return "evidence", asdict(self._analyzer.evidence())
+        from reelbench.bench.executed import executed
+
+        # Read first: evidence() may load more, to look at it.
+        ran = executed()
+        return "evidence", {**asdict(self._analyzer.evidence()), "executed": ran}
 
     def _analyze(self, clip: dict[str, Any]) -> tuple[str, Any]:
         from reelbench.bench.one_pass import one_pass

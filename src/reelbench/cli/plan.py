@@ -206,7 +206,7 @@ def _prepared(composed: Composed) -> Prepared:
 
 
 def _here() -> str:
-    from reelbench.bench.environment import fingerprint
+    from reelbench.machine import fingerprint
 
     return fingerprint()
 

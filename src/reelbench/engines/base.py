@@ -22,7 +22,8 @@ class Evidence:
 
     ``precision`` is that of most of the arithmetic ('fp32', 'fp16', 'bf16', 'int8'); ``device`` is 'CPU', 'CUDA:0' …;
     ``details`` holds what the engine itself reports (executed precisions per layer kind, providers, inspector output).
-    ``contradiction`` says in words where the evidence contradicts the request; empty where it does not.
+    ``contradiction`` says in words where the evidence contradicts the request; empty where it does not. Whether any of it is true,
+    and was verified on this machine, is not the engine's to say: the parent checks it (`reelbench.bench.evidence_check`).
     """
 
     engine: str
@@ -30,7 +31,6 @@ class Evidence:
     precision: str
     version: str
     batch: int = 1
-    verified_on_hardware: bool = True
     contradiction: str = ""
     details: dict[str, Any] = field(default_factory=dict)
 

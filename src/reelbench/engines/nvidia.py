@@ -23,6 +23,11 @@ def _count() -> int:
     return number.value
 
 
+def count() -> int:
+    """How many CUDA devices can be used. Looks only; never raises."""
+    return max(0, _count())
+
+
 def gpu() -> Availability:
     """Whether a GPU can be used. Looks only; never raises."""
     if _count() > 0:

@@ -20,6 +20,7 @@ from reelbench.engines import nvidia
 from reelbench.engines.base import Availability, Evidence, Tensors
 from reelbench.engines.capabilities import Calibration
 from reelbench.engines.fingerprint import fingerprint
+from reelbench.engines.proofs import proven
 from reelbench.engines.yolo_export import YOLOExport
 from reelbench.errors import AnalyzerError, UnavailableError
 from reelbench.owners import temporary_folder
@@ -29,6 +30,7 @@ PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
+_ENGINE = {"cpu": "onnx_runtime", "cuda": "onnx_runtime", "tensorrt": "onnx_runtime_tensorrt"}
 _PRECISION = {"float": "fp32", "float16": "fp16", "bfloat16": "bf16", "int8": "int8", "uint8": "int8"}
 _COMPUTE = ("Conv", "MatMul", "Gemm")
 
@@ -58,6 +60,9 @@ class OnnxRuntime:
         state = _offers(PROVIDERS[self._provider])
         if state.ok and self._provider != "cpu":
             state = nvidia.gpu()
+        state = proven(
+            state, _ENGINE[self._provider], "CPU" if self._provider == "cpu" else "CUDA", "fp32", "onnxruntime"
+        )
         return self._export.available() if state.ok and self._export else state
 
     def key(self, model: Path, calibration: str) -> str:
@@ -102,12 +107,11 @@ class OnnxRuntime:
         precision = _precision(nodes)
         placed = Counter(str(node["args"].get("provider")) for node in nodes)
         return Evidence(
-            engine="onnx_runtime",
+            engine=_ENGINE[self._provider],
             device="CPU" if self._provider == "cpu" else f"CUDA:{self._device_id}",
             precision=precision,
             version=onnxruntime.__version__,
             batch=next(iter(self._feed.values())).shape[0],
-            verified_on_hardware=self._provider == "cpu",
             contradiction=contradiction(PROVIDERS[self._provider], placed),
             details={
                 "providers": self._session.get_providers(),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import NonNegativeInt
 
 from reelbench.engines.base import Availability, Evidence, Tensors
+from reelbench.engines.proofs import proven
 from reelbench.errors import AnalyzerError
 
 
@@ -26,7 +27,7 @@ class OpenCVDNN:
     def available(self) -> Availability:
         if importlib.util.find_spec("cv2") is None:
             return Availability(False, "OpenCV is not installed", "pip install opencv-python-headless")
-        return Availability(True)
+        return proven(Availability(True), "opencv_dnn", "CPU", "fp32", "opencv-python-headless")
 
     def load(self, model: Path, **files: Path) -> None:
         """``graph``: the .pbtxt that describes a TensorFlow graph to OpenCV; other formats need none."""

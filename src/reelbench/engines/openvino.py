@@ -12,7 +12,8 @@ import importlib.util
 import json
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,9 +25,11 @@ from reelbench.engines.base import Availability, Evidence, Tensors
 from reelbench.engines.capabilities import Calibration
 from reelbench.engines.fingerprint import fingerprint
 from reelbench.engines.openvino_convert import Network, convert
+from reelbench.engines.openvino_parity import Feed, Subject, prove, save, stored
 from reelbench.engines.openvino_quantize import Quantization, quantize
+from reelbench.engines.proofs import proven
 from reelbench.errors import AnalyzerError, ConfigError
-from reelbench.paths import atomic_path, write_text
+from reelbench.paths import write_text
 from reelbench.settings import FieldsOf
 
 Precision = Literal["fp32", "bf16", "int8"]
@@ -67,6 +70,7 @@ class OpenVINO:
         self._precision, self._batch, self._cache = precision, batch, cache
         self._threads, self._streams = threads, streams
         self._facts: dict[str, Any] = {}
+        self._parity: dict[str, Any] = {}
         self._compiled: Any = None
         self._request: Any = None
 
@@ -74,7 +78,7 @@ class OpenVINO:
         for package in ("openvino", "nncf") if self._precision == "int8" else ("openvino",):
             if importlib.util.find_spec(package) is None:
                 return Availability(False, f"{package} is not installed", f"pip install {package}")
-        return Availability(True)
+        return proven(Availability(True), "openvino", "CPU", self._precision, "openvino")
 
     def key(self, model: Path, calibration: str) -> str:
         kind = "int8" if self._precision == "int8" else "float"
@@ -85,19 +89,44 @@ class OpenVINO:
 
     def prepare(self, folder: Path, model: Path, calibration: Calibration) -> None:
         """Converts in some 7 s; INT8 calibration takes some 50 ms an image more (2 cores), accuracy control minutes."""
-        import openvino as ov
-
         target = folder / "network.xml"
-        if target.is_file():
+        if not target.is_file():
+            network = convert(model, self._network)
+            save(self._quantized(network, calibration, folder) if self._precision == "int8" else network, target)
+        if self._precision == "fp32":
             return
-        network = convert(model, self._network)
-        if self._precision == "int8":
-            network, facts = quantize(network, calibration, self._quantization)
-            write_text(folder / _FACTS, json.dumps(facts, indent=1))
-        weights = target.with_suffix(".bin")
-        # The last to be put in place is what tells another process that all is there: network.xml, named first.
-        with atomic_path(target) as xml_part, atomic_path(weights) as bin_part:
-            ov.serialize(network, str(xml_part), str(bin_part))
+        lowered = self._precision == "int8"
+        prove(
+            Subject(
+                folder,
+                self._precision,
+                reference=lambda: convert(model, self._network),
+                inputs=lambda: self._parity_inputs(calibration if lowered else None),
+                requantize=partial(self._again, model, calibration, folder) if lowered else None,
+            )
+        )
+
+    def _quantized(self, network: Any, calibration: Calibration, folder: Path, kept: Sequence[str] = ()) -> Any:
+        made, facts = quantize(network, calibration, self._quantization, kept)
+        write_text(folder / _FACTS, json.dumps(facts, indent=1))
+        return made
+
+    def _again(self, model: Path, calibration: Calibration, folder: Path, kept: Sequence[str]) -> Any:
+        return self._quantized(convert(model, self._network), calibration, folder, kept)
+
+    def _parity_inputs(self, calibration: Calibration | None) -> Iterator[Feed]:
+        """What the network was calibrated on, in whole batches; noise where it was not calibrated."""
+        if calibration is None:
+            dice = np.random.default_rng(0)
+            batches: Iterable[NDArray[Any]] = [
+                dice.integers(0, 256, (self._batch, *self._network.shape), np.uint8) for _ in range(4)
+            ]
+        else:
+            images = [image for batch in calibration() for image in np.asarray(batch)]
+            starts = range(0, len(images), self._batch)
+            batches = [self._whole(np.stack(images[at : at + self._batch])) for at in starts]
+        for batch in batches:
+            yield {self._network.input: batch}
 
     def load(self, model: Path, **files: Path) -> None:
         """``derived``: the folder that `prepare` filled."""
@@ -108,6 +137,7 @@ class OpenVINO:
             raise AnalyzerError(f"{model.name} was not converted for OpenVINO", "run prepare() first")
         facts = source.with_name(_FACTS)
         self._facts = json.loads(facts.read_text()) if facts.is_file() else {}
+        self._parity = stored(files["derived"], self._precision) or {}
         core = ov.Core()
         options = {"PERFORMANCE_HINT": self._hint, "INFERENCE_PRECISION_HINT": _HINTS[self._precision]}
         if self._threads:
@@ -154,6 +184,7 @@ class OpenVINO:
                 "performance_hint": str(self._property("PERFORMANCE_HINT", "unknown")),
                 "mode": "asynchronous" if isinstance(self, OpenVINOAsync) else "synchronous",
                 **({"quantization": self._facts} if self._facts else {}),
+                **({"parity": self._parity} if self._parity else {}),
             },
         )
 

@@ -54,16 +54,19 @@ class Quantization:
         return f"{self.preset}|{kept}|{self.accurate_bias}|{self.accuracy or ''}"
 
 
-def quantize(model: Any, calibration: Calibration, how: Quantization) -> tuple[Any, dict[str, Any]]:
+def quantize(
+    model: Any, calibration: Calibration, how: Quantization, also_kept: Sequence[str] = ()
+) -> tuple[Any, dict[str, Any]]:
     """``model`` (an ``openvino.Model``) with INT8 weights and activations, and what is to be known of it.
 
-    Deterministic for equal images. Each image of ``calibration`` counts; it must be a `Judge` where ``how`` wants accuracy control.
+    ``also_kept`` names further nodes that stay in FP32. Deterministic for equal images. Each image of ``calibration`` counts; it
+    must be a `Judge` where ``how`` wants accuracy control.
     """
     import nncf
 
     nncf.set_log_level(logging.ERROR)
     images = [image[None] for batch in calibration() for image in np.asarray(batch)]
-    kept = _kept(model, how)
+    kept = sorted({*_kept(model, how), *also_kept})
     presets = {"mixed": nncf.QuantizationPreset.MIXED, "performance": nncf.QuantizationPreset.PERFORMANCE}
     options = {
         "preset": presets[how.preset],

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt
 
 from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.proofs import proven
 from reelbench.errors import AnalyzerError
 
 _EXECUTED = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}
@@ -29,7 +30,7 @@ def available() -> Availability:
     for module, package in _PACKAGES.items():
         if importlib.util.find_spec(module) is None:
             return Availability(False, f"{package} is not installed", f"pip install {package}")
-    return Availability(True)
+    return proven(Availability(True), "openvino", "CPU", "fp32", "openvino")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """TensorRT 10 or 11: builds an engine from ONNX on this GPU, keeps it, and runs it. Needs the extra ``gpu``.
 
-Not verified on hardware: no machine with an NVIDIA GPU was at hand when this was written. It follows TensorRT's documentation, and the
-parts that need no GPU (export, FP16 and INT8 files, reading the inspector) are tested; evidence says ``verified_on_hardware: false``.
+Not verified on hardware: no machine with an NVIDIA GPU was at hand when this was written. It follows TensorRT's documentation, and
+the parts that need no GPU (export, FP16 and INT8 files, reading the inspector) are tested; ``reelbench doctor`` proves the rest on the
+machine where it runs.
 
 Networks are strongly typed: the ONNX file states every precision (`onnx_precision`), since TensorRT 11 removed the FP16 and INT8 flags
 and the calibrators. https://docs.nvidia.com/deeplearning/tensorrt/latest/api/migration/tensorrt-10x-to-11x-python-api-reference.html
@@ -23,6 +24,7 @@ from reelbench.engines import nvidia, onnx_precision
 from reelbench.engines.base import Availability, Evidence, Tensors
 from reelbench.engines.capabilities import Calibration
 from reelbench.engines.fingerprint import digest, fingerprint
+from reelbench.engines.proofs import proven
 from reelbench.engines.tensorrt_inspector import layer_types, main_precision
 from reelbench.engines.yolo_export import YOLOExport
 from reelbench.errors import AnalyzerError
@@ -66,6 +68,7 @@ class TensorRT:
             return state
         # Kept engines need neither; but whether one is kept is not known here.
         state = onnx_precision.available()
+        state = proven(state, "tensorrt", "CUDA", self._precision, "tensorrt")
         return self._export.available() if state.ok and self._export else state
 
     def key(self, model: Path, calibration: str) -> str:
@@ -137,11 +140,10 @@ class TensorRT:
             precision=precision,
             version=str(trt.__version__),
             batch=self._batch,
-            verified_on_hardware=False,
             contradiction=""
             if precision == self._precision
             else f"asked for {self._precision}, most layers are {precision}",
-            details={"gpu": gpu, "driver": driver, "layers": layer_types(report), "note": "not verified on hardware"},
+            details={"gpu": gpu, "driver": driver, "layers": layer_types(report)},
         )
 
     def close(self) -> None:

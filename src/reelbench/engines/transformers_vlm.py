@@ -155,7 +155,6 @@ class TransformersVLM:
             precision=precision,
             version=str(torch.__version__),
             batch=max(self._batches, default=0),
-            verified_on_hardware=first.device.type == "cpu",
             contradiction=self._contradiction(precision, first.device.type, details),
             details=details,
         )

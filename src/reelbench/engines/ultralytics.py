@@ -15,7 +15,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from reelbench.engines import nvidia
 from reelbench.engines.base import Availability, Evidence, Tensors
+from reelbench.engines.proofs import proven
 from reelbench.errors import AnalyzerError, UnavailableError
 
 MEND = 'pip install "reelbench[torch]"'
@@ -88,11 +90,9 @@ class UltralyticsYOLO:
 
     def available(self) -> Availability:
         state = torch_extra()
-        if not state.ok or not self._device.startswith("cuda"):
-            return state
-        from reelbench.engines.nvidia import gpu
-
-        return gpu()
+        if state.ok and self._device.startswith("cuda"):
+            state = nvidia.gpu()
+        return proven(state, "torch", self._device.upper(), self._precision, "torch")
 
     def load(self, model: Path, **files: Path) -> None:
         """``model``: a .pt file of Ultralytics, or the name of a configuration such as yolo11n.yaml for random weights."""
@@ -139,7 +139,6 @@ class UltralyticsYOLO:
             precision=precision,
             version=str(torch.__version__),
             batch=self._shape[0] if self._shape else 0,
-            verified_on_hardware=first.device.type == "cpu",
             contradiction=self._contradiction(precision, first.device.type),
             details={
                 "parameter_types": kinds,

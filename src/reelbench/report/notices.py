@@ -66,6 +66,12 @@ def _invalidating(record: RunRecord) -> list[Notice]:
     return found
 
 
+def _is_unusual(record: RunRecord) -> bool:
+    """Whether it ran elsewhere than on a CPU in FP32, which every test of ReelBench runs on."""
+    device, precision = record.evidence.get("device"), record.evidence.get("precision")
+    return not str(device).upper().startswith("CPU") or precision != "fp32"
+
+
 def _cautions(record: RunRecord) -> list[Notice]:
     found = []
     if record.status in ("interrupted", "running"):
@@ -73,10 +79,9 @@ def _cautions(record: RunRecord) -> list[Notice]:
     if record.requested != record.effective:
         text = f"{record.requested} was requested, {record.effective} ran. {record.fallback_reason}".strip()
         found.append(Notice("warn", "Fallback", text))
-    if record.evidence.get("verified_on_hardware") is False:
-        found.append(
-            Notice("warn", "Not verified on hardware", "This engine was never executed where it was developed.")
-        )
+    if record.evidence.get("verified_on_hardware") is False and _is_unusual(record):
+        text = "Nothing proves that this engine computes here what it should: 'reelbench doctor' compares it with FP32."
+        found.append(Notice("warn", "Not verified on this machine", text))
     refused = sum(clip.status == "refused" for clip in record.clips)
     if refused:
         found.append(Notice("warn", "Refused clips", f"{refused} of {len(record.clips)} clips could not be opened."))

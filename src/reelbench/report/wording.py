@@ -135,9 +135,19 @@ def evidence_line(evidence: Mapping[str, Any]) -> str:
     line = " ".join(part for part in parts if part)
     if share := _convolution_share(evidence):
         line += f", {share}"
-    if evidence.get("verified_on_hardware") is False:
-        line += ", not verified on hardware"
+    if evidence.get("verified_on_hardware"):
+        line += f", verified: {evidence.get('verified')}"
+    elif evidence.get("verified_on_hardware") is False:
+        line += f", {evidence.get('verified') or 'not verified on this machine'}"
+    if said := self_reported(evidence):
+        line += f", self-reported: {', '.join(said)}"
     return line
+
+
+def self_reported(evidence: Mapping[str, Any]) -> list[str]:
+    """What of the evidence only the worker says: the parent found no way to check it."""
+    checks = evidence.get("checks")
+    return [name for name, how in checks.items() if how != "checked"] if isinstance(checks, Mapping) else []
 
 
 def _convolution_share(evidence: Mapping[str, Any]) -> str:

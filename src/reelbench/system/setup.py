@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reelbench.analyzers.base import Needs
-from reelbench.bench.environment import environment, fingerprint
+from reelbench.bench.environment import environment
 from reelbench.bench.live import Progress
 from reelbench.bench.setup import Clips, open_clips
 from reelbench.bench.worker import Job
 from reelbench.config import RunConfig, digest, instantiate
 from reelbench.encoding import readable_values
 from reelbench.errors import ConfigError, OutputError, WeightsError
+from reelbench.machine import fingerprint
 from reelbench.models.store import ModelStore
 from reelbench.paths import write_text, write_yaml
 from reelbench.system.arrivals import Arrivals

@@ -122,7 +122,6 @@ class EasyOCRReader:
             precision=precision,
             version=importlib.metadata.version("easyocr"),
             batch=max(1, self._batch),
-            verified_on_hardware=wanted == "cpu",
             contradiction="" if devices == [wanted] else f"asked for {wanted}, the parameters lie on {devices}",
             details={"torch": str(torch.__version__), "threads": torch.get_num_threads(), "parameter_types": kinds},
         )

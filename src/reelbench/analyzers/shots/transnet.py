@@ -22,11 +22,12 @@ from reelbench.analyzers.base import Phases, WeightsSource
 from reelbench.analyzers.shots.network import HEIGHT, WIDTH, build, histograms
 from reelbench.engines.base import Availability, Evidence
 from reelbench.engines.fingerprint import digest, fingerprint
+from reelbench.engines.openvino_parity import Subject, prove, save, stored
+from reelbench.engines.proofs import proven
 from reelbench.engines.torch_file import read_tensors
 from reelbench.errors import AnalyzerError, ConfigError
 from reelbench.media.frames import FrameStream
 from reelbench.media.types import DecodeOptions, Frame, FrameRequest, Limits, Sampling
-from reelbench.paths import atomic_path
 
 WEIGHTS = "transnetv2/transnetv2-pytorch-weights.pth"
 CALIBRATION = "footage/test.mp4"
@@ -69,6 +70,7 @@ class TransNet:
             raise ConfigError(f"analyzer.detector.network.context is {context}", "give 0 to 40 frames")
         self._precision, self._context, self._threads, self._rate = precision, context, threads, rate
         self.weights = (WEIGHTS, CALIBRATION) if precision == "int8" else (WEIGHTS,)
+        self._parity: dict[str, Any] = {}
         self._compiled: Any = None
         self._request: Any = None
 
@@ -76,20 +78,30 @@ class TransNet:
         for package in ("openvino", "nncf") if self._precision == "int8" else ("openvino",):
             if importlib.util.find_spec(package) is None:
                 return Availability(False, f"{package} is not installed", f"pip install {package}")
-        return Availability(True)
+        return proven(Availability(True), "openvino", "CPU", self._precision, "openvino")
 
     def prepare(self, store: WeightsSource) -> None:
         """Builds the network from its weights in a second or two; INT8 calibration takes some 20 s (2 cores) more."""
-        import openvino as ov
-
         target = self._file(store)
-        if target.is_file():
-            return
-        network = build(read_tensors(store.path(WEIGHTS)), WINDOW)
+        if not target.is_file():
+            network = self._built(store)
+            save(self._quantized(store, network) if self._precision == "int8" else network, target)
         if self._precision == "int8":
-            network = _quantized(network, list(self._calibration(store)))
-        with atomic_path(target.with_suffix(".bin")) as weights, atomic_path(target) as graph:
-            ov.serialize(network, str(graph), str(weights))
+            prove(
+                Subject(
+                    target.parent,
+                    self._precision,
+                    reference=lambda: self._built(store),
+                    inputs=lambda: self._calibration(store),
+                    requantize=lambda kept: self._quantized(store, self._built(store), kept),
+                )
+            )
+
+    def _built(self, store: WeightsSource) -> Any:
+        return build(read_tensors(store.path(WEIGHTS)), WINDOW)
+
+    def _quantized(self, store: WeightsSource, network: Any, kept: Sequence[str] = ()) -> Any:
+        return _quantized(network, list(self._calibration(store)), kept)
 
     def load(self, store: WeightsSource) -> None:
         import openvino as ov
@@ -100,6 +112,7 @@ class TransNet:
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
         if self._threads:
             options["INFERENCE_NUM_THREADS"] = str(self._threads)
+        self._parity = stored(source.parent, self._precision) or {}
         core = ov.Core()
         self._compiled = core.compile_model(core.read_model(source), "CPU", options)
         self._request = self._compiled.create_infer_request()
@@ -146,6 +159,7 @@ class TransNet:
                 "window": WINDOW,
                 "context": self._context,
                 "threads": int(self._compiled.get_property("INFERENCE_NUM_THREADS")),
+                **({"parity": self._parity} if self._parity else {}),
             },
         )
 
@@ -183,12 +197,16 @@ class TransNet:
             yield {"frames": whole[at], "colours": histograms(whole[at])}
 
 
-def _quantized(network: Any, windows: list[dict[str, NDArray[Any]]]) -> Any:
+def _quantized(network: Any, windows: list[dict[str, NDArray[Any]]], kept: Sequence[str]) -> Any:
     import nncf
 
     nncf.set_log_level(logging.ERROR)
     # NNCF draws its own progress bars on the terminal; ours is the runner's.
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
         return nncf.quantize(
-            network, nncf.Dataset(windows), preset=nncf.QuantizationPreset.MIXED, subset_size=len(windows)
+            network,
+            nncf.Dataset(windows),
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(windows),
+            ignored_scope=nncf.IgnoredScope(names=list(kept)) if kept else None,
         )

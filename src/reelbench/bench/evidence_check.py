@@ -1,0 +1,158 @@
+"""The parent's look at what a worker says of its execution: is it so, or does only the worker say so?
+
+Three statements are looked at, each ends up 'checked' or 'self-reported':
+
+    library    the named engine's library is mapped into the worker's memory (/proc/<pid>/maps)
+    device     this machine has the named device, and the worker opened its driver
+    precision  the engine's own graph, read by the harness (`reelbench.bench.executed`), executes in it
+
+What is found to be otherwise becomes the evidence's ``contradiction``. ``verified_on_hardware`` is true only where a stored proof of
+``reelbench doctor`` covers engine, device, precision and version on this machine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reelbench.engines import nvidia
+from reelbench.engines.proofs import Proof, proof_of
+
+CHECKED, SELF_REPORTED = "checked", "self-reported"
+_LIBRARIES = {
+    "openvino": ("libopenvino",),
+    "onnx_runtime": ("onnxruntime_pybind11_state", "libonnxruntime"),
+    "onnx_runtime_tensorrt": ("libonnxruntime_providers_tensorrt",),
+    "opencv_dnn": ("/cv2/", "libopencv"),
+    "opencv": ("/cv2/", "libopencv"),
+    "ctranslate2": ("libctranslate2",),
+    "tensorrt": ("libnvinfer",),
+    "torch": ("libtorch",),
+    "numpy": ("_multiarray_umath",),
+}
+"""Parts of the file names of each engine's native code. Others are looked for by their own name."""
+_SAME = {"onnxruntime": "onnx_runtime", "ultralytics": "torch", "easyocr": "torch", "transformers": "torch"}
+"""Engines that execute in another library."""
+_NO_NETWORKS = ("opencv", "numpy")
+"""Libraries that run no networks here: there is nothing that `reelbench doctor` could prove of them."""
+
+
+def checked_evidence(evidence: Mapping[str, Any], pid: int) -> dict[str, Any]:
+    """The worker's evidence with ``checks``, ``verified_on_hardware``, ``verified``, and what contradicts it.
+
+    ``pid`` is the live worker's. What the harness in it found lies under ``executed``; a worker of an older version has none.
+    """
+    found = dict(evidence)
+    executed = found.pop("executed", None) or {}
+    engines = engine_names(str(found.get("engine", "")))
+    device, precision = str(found.get("device", "")), str(found.get("precision", ""))
+    mapped = mapped_files(pid)
+    answers = {
+        "library": _library(engines, mapped),
+        "device": _device(device, mapped),
+        "precision": _precision(precision, engines, executed),
+    }
+    found["checks"] = {name: CHECKED if sure else SELF_REPORTED for name, (sure, _) in answers.items()}
+    wrong = [text for _, text in answers.values() if text]
+    found["contradiction"] = "; ".join(filter(None, [str(found.get("contradiction") or ""), *wrong]))
+    found.pop("verified_on_hardware", None)  # workers of older versions say it of themselves
+    networks = [one for one in engines if one in _LIBRARIES and one not in _NO_NETWORKS]
+    if networks or not device.upper().startswith("CPU"):
+        found |= _verified(networks or engines, device, precision, found)
+    return found
+
+
+def engine_names(engine: str) -> list[str]:
+    """The libraries that an engine's name stands for: 'rapidocr/openvino' executes in openvino, 'a + b' in both."""
+    names = [part.strip().split("/")[-1].lower() for part in engine.split("+")]
+    return [_SAME.get(name, name) for name in names if name]
+
+
+def mapped_files(pid: int) -> Sequence[str] | None:
+    """The files that a process has mapped into its memory, lower case; None where the system does not say."""
+    try:
+        text = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    found = {line.split(maxsplit=5)[5].lower() for line in text.splitlines() if line.count("/")}
+    return sorted(found)
+
+
+def _library(engines: Sequence[str], mapped: Sequence[str] | None) -> tuple[bool, str]:
+    if mapped is None or not engines:
+        return False, ""
+    missing = [one for one in engines if not any(part in path for part in _parts(one) for path in mapped)]
+    if not missing:
+        return True, ""
+    known = [one for one in missing if one in _LIBRARIES]
+    if not known:
+        # A package without native code leaves no trace in the memory maps.
+        return False, ""
+    return False, f"the evidence names {', '.join(known)}, but the worker has not loaded that library"
+
+
+def _parts(engine: str) -> Sequence[str]:
+    return _LIBRARIES.get(engine, (re.sub(r"[^a-z0-9]+", "_", engine),))
+
+
+def _device(device: str, mapped: Sequence[str] | None) -> tuple[bool, str]:
+    sure, wrong = bool(device), []
+    for one in filter(None, (part.strip() for part in re.split(r"[,+]", device))):
+        known, text = _one_device(one.upper(), mapped)
+        sure = sure and known
+        wrong += [text] if text else []
+    return sure and not wrong, "; ".join(wrong)
+
+
+def _one_device(device: str, mapped: Sequence[str] | None) -> tuple[bool, str]:
+    kind, _, index = device.partition(":")
+    if kind == "CPU":
+        # A worker that has a GPU's memory mapped may well compute there.
+        return mapped is not None and not any("/dev/nvidia" in path for path in mapped), ""
+    if kind == "CUDA":
+        count = nvidia.count()
+        if (int(index) if index.isdigit() else 0) >= count:
+            return False, f"the evidence names {device}, but this machine has {count or 'no'} usable NVIDIA GPU"
+        if mapped is not None and not any("libcuda" in path for path in mapped):
+            return False, f"the evidence names {device}, but the worker has not loaded the CUDA driver"
+        return mapped is not None, ""
+    if kind.split(".")[0] in ("GPU", "NPU", "XPU", "MPS", "ROCM") and (mapped is None or _has_device_files(mapped)):
+        return False, ""
+    return False, f"the evidence names the device {device}, which is not found on this machine"
+
+
+def _has_device_files(mapped: Sequence[str]) -> bool:
+    return any(part in path for path in mapped for part in ("/dev/dri", "/dev/accel", "/dev/kfd"))
+
+
+def _precision(precision: str, engines: Sequence[str], executed: Mapping[str, Any]) -> tuple[bool, str]:
+    """Checked where at least half of what the engines execute is in it; contradicted where nothing is."""
+    counts: dict[str, int] = {}
+    for engine in engines:
+        for kind, count in executed.get(engine, {}).items():
+            counts[kind] = counts.get(kind, 0) + int(count)
+    total = sum(counts.values())
+    if not total or not precision:
+        return False, ""
+    if counts.get(precision, 0) * 2 >= total:
+        return True, ""
+    if precision in counts or precision not in ("fp32", "fp16", "bf16", "int8"):
+        return False, ""
+    ran = ", ".join(f"{count} × {kind}" for kind, count in sorted(counts.items()))
+    return False, f"the evidence names {precision}, but the engine's graph has {ran}"
+
+
+def _verified(engines: Sequence[str], device: str, precision: str, evidence: Mapping[str, Any]) -> dict[str, Any]:
+    details = evidence.get("details") or {}
+    proofs: list[Proof] = []
+    for engine in engines:
+        version = str(details.get(engine) or evidence.get("version") or "")
+        proof = proof_of(engine, device, precision, version)
+        if proof is None or not proof.ok:
+            return {"verified_on_hardware": False, "verified": "" if proof is None else str(proof)}
+        proofs.append(proof)
+    if not proofs:
+        return {"verified_on_hardware": False, "verified": ""}
+    return {"verified_on_hardware": True, "verified": str(max(proofs, key=lambda proof: proof.relative))}
