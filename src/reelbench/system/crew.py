@@ -11,6 +11,7 @@ from multiprocessing.connection import wait
 from time import monotonic, sleep
 from typing import Any
 
+from reelbench.bench.evidence_check import checked_evidence
 from reelbench.bench.process import WorkerDied
 from reelbench.bench.worker import Job
 from reelbench.system import pool
@@ -167,7 +168,7 @@ class Crew:
             self._cannot_say(hand.name, error.message)
             return
         if kind == "evidence":
-            self.evidence.setdefault(hand.name, []).append(dict(value))
+            self.evidence.setdefault(hand.name, []).append(checked_evidence(dict(value), hand.process.pid))
         else:
             self._cannot_say(hand.name, value[0] if kind == "refused" else str(value))
 
