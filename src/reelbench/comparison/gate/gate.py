@@ -18,7 +18,7 @@ from time import perf_counter
 from typing import Any, Literal
 from uuid import uuid4
 
-from reelbench.bench.environment import environment, fingerprint, git_state
+from reelbench.bench.environment import environment, git_state
 from reelbench.bench.live import Progress
 from reelbench.bench.process import Code
 from reelbench.bench.record_folder import read_record_file, settle_killed
@@ -52,6 +52,7 @@ from reelbench.comparison.records import ArmName, Calibrated, ComparisonRecord
 from reelbench.comparison.verdict import invalidate, metric_name
 from reelbench.config import RunConfig, compose, digest, search_path, variants
 from reelbench.errors import EXIT_INTERRUPTED, AnalyzerError, UnavailableError
+from reelbench.machine import fingerprint
 from reelbench.owners import claim, new_folder, temporary_folder
 from reelbench.paths import PACKAGE, describe_os_error, write_text
 

@@ -17,12 +17,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from reelbench.bench.environment import fingerprint
 from reelbench.bench.process import Code
 from reelbench.comparison.gate.environment import environment_of
 from reelbench.comparison.gate.judging import JUDGE, tracked_calibration
 from reelbench.comparison.gate.worktree import Commit, cache_dir, changed_files, checkout, resolve
 from reelbench.errors import InputError
+from reelbench.machine import fingerprint
 from reelbench.processes import Ended, tied
 
 
