@@ -86,11 +86,13 @@ class Warmup(_Model):
 
 class QualityRecord(_Model):
     """``overall`` and ``per_clip`` are against ground truth; ``agreement…`` against the results of the variant ``reference``.
-    ``also``: metrics beside the primary one that must not get worse, each with what is better, 'more' or 'less'. ``complete``: the
+    ``also``: metrics beside the primary one that must not get worse, each with what is better, 'more' or 'less'; ``guards``: guardrails,
+    written likewise. ``complete``: the
     primary one counts whatever is missed or invented."""
 
     primary: str = ""
     also: dict[str, str] = Field(default_factory=dict)
+    guards: dict[str, str] = Field(default_factory=dict)
     complete: bool = False
     overall: dict[str, float] = Field(default_factory=dict)
     per_clip: dict[str, dict[str, float]] = Field(default_factory=dict)

@@ -19,8 +19,13 @@ def against_truth(config: RunConfig, folder: RunFolder, clips: Sequence[Clip]) -
     metric = instantiate(config.quality)
     results = folder.read_results()
     measured = [clip for clip in clips if clip.name in results]
-    also, complete = dict(getattr(metric, "also", {})), bool(getattr(metric, "complete", False))
-    record = QualityRecord(primary=metric.primary, also=also, complete=complete, reference=config.analyzer.reference)
+    record = QualityRecord(
+        primary=metric.primary,
+        also=dict(getattr(metric, "also", {})),
+        guards=dict(getattr(metric, "guards", {})),
+        complete=bool(getattr(metric, "complete", False)),
+        reference=config.analyzer.reference,
+    )
     if reason := str(getattr(instantiate(config.analyzer.constructor), "quality_absent_reason", "")):
         record.absent["quality"] = reason
         return record, []

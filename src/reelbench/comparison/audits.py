@@ -89,6 +89,13 @@ def counted(a: Mapping[str, AnalyzerResult], b: Mapping[str, AnalyzerResult]) ->
     return found
 
 
+def counted_per_clip(
+    a: Mapping[str, AnalyzerResult], b: Mapping[str, AnalyzerResult]
+) -> dict[str, dict[str, tuple[float, float]]]:
+    """The same of each clip by itself."""
+    return {clip: counted({clip: a[clip]}, {clip: b[clip]}) for clip in a if clip in b}
+
+
 def _executed(name: ArmName, live: LiveRun) -> Audit:
     record = live.folder.record
     title = "what executed"

@@ -4,24 +4,27 @@ The unit is the clip, not the frame or the box: frames of one clip resemble each
 invent precision (Miller, arXiv 2411.00640, on clustered errors of evaluations). With one difference a clip, the mean of the
 clips and a Student t bound are all that is needed. What this assumes: the clips are independent of each other and stand for the
 videos that matter, and the mean of their differences is about normal. With few clips the latter cannot be checked, hence
-``few``. More of the primary metric is better; a metric may name others that must not get worse (``also``).
+``few``, and hence the share of clips that may hide a loss (`few_clips`). More of the primary metric is better; a metric may name
+others that must not get worse (``also``), and guardrails (``guards``): figures that a change which fools the primary one would spoil.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from math import isfinite, sqrt
+from math import isfinite
 
 import numpy as np
 
 from reelbench.bench.records import QualityRecord
+from reelbench.comparison.few_clips import LEAST_CLIPS, hidden_share, one_sided_bounds, place, without_spread
 from reelbench.comparison.records import AlsoJudged, ClipQuality, Quality, QualityVerdict
 from reelbench.comparison.silence import filled
+from reelbench.comparison.without_truth import Counts, clips_out_of_bounds, judge_without_truth, out_of_bounds
 from reelbench.errors import InputError
 
 FEW_CLIPS = 20
-CONFIDENCE = 0.95
-_LEAST_CLIPS = 2
+GUARD_SHARE = 0.05
+"""How much of A's mean a guardrail may lose. Wider than the margin: a guardrail is there for what fools the primary metric."""
 _SEVERITY: tuple[QualityVerdict, ...] = ("not worse", "underpowered", "worse")
 
 
@@ -32,7 +35,8 @@ def judge_quality(
     margin_share: float = 0.01,
     identical: Collection[str] = (),
     clips: Collection[str],
-    counts: Mapping[str, tuple[float, float]] = {},
+    counts: Counts = {},
+    counts_per_clip: Mapping[str, Counts] = {},
     counts_bounds: tuple[float, float] = (0.5, 2.0),
     least_agreement: float | None = None,
 ) -> Quality:
@@ -41,68 +45,102 @@ def judge_quality(
     ``margin_share``: how much of A's mean score may be lost. ``identical``: clips on which both arms found the same.
     ``counts``: by kind of event, seconds found by A and by B over all clips; where B / A leaves ``counts_bounds`` the verdict
     is 'worse' whatever the metric says (time won by finding nothing is not won), unless every clip has ground truth and a metric
-    that is ``complete``: that has seen what is missed and what is invented. ``b.agreement…`` are taken as the agreement of
-    B with A; it decides only where no clip has ground truth and ``least_agreement`` is given. An arm that rightly found nothing
+    that is ``complete``: that has seen what is missed and what is invented. ``counts_per_clip``: the same of each clip; those without
+    ground truth are judged one by one. ``b.agreement…`` are taken as the agreement of B with A; it decides only for clips without
+    ground truth, and where ``least_agreement`` is given. An arm that rightly found nothing
     where the other found something has 1 there (`silence`). Raises InputError for a score that is NaN or infinite, naming arm, clip
     and metric, and for any other clip that only one arm has a score for.
     """
     a, b, silent = filled(a, b, clips)
-    quality = _without_truth(b, identical, clips, least_agreement)
+    quality = judge_without_truth(b, identical, clips, least_agreement)
     scores = _paired(a, b, clips, a.primary)
+    bare = [clip for clip in clips if clip not in a.per_clip and clip not in b.per_clip]
     if scores:
         judged = _against_truth(scores, margin_share)
-        if judged["verdict"] == "underpowered" and quality.identical_clips == len(clips) >= _LEAST_CLIPS:
+        if judged["verdict"] == "underpowered" and quality.identical_clips == len(clips) >= LEAST_CLIPS:
             judged |= {"verdict": "not worse", "reason": quality.reason}
         quality = quality.model_copy(update=judged)
         quality.metric = a.primary
         quality.overall_a, quality.overall_b = a.overall.get(a.primary), b.overall.get(b.primary)
         _judge_others(quality, a, b, clips, margin_share)
+        if bare and least_agreement is not None:
+            _join_agreement(quality, judge_without_truth(b, identical, bare, least_agreement), len(bare))
     quality.few, quality.remarks = quality.clips < FEW_CLIPS, silent
-    if problems := _out_of_bounds(counts, counts_bounds):
+    alone = clips_out_of_bounds({clip: counts_per_clip[clip] for clip in bare if clip in counts_per_clip}, counts_bounds)
+    if alone:
+        quality.verdict, quality.reason = "worse", "; ".join(alone)
+    if problems := out_of_bounds(counts, counts_bounds):
         if a.complete and b.complete and {*scores} == {*clips}:
             quality.remarks += [f"{problem}; but all clips have ground truth, which decides" for problem in problems]
         else:
-            quality.verdict, quality.reason = "worse", "; ".join(problems)
+            quality.verdict, quality.reason = "worse", "; ".join([*problems, *alone])
     return quality
 
 
-def agreement_metric(scores: Collection[str]) -> str:
-    """Which agreement metric stands for all: F1 where there is one; '' without any."""
-    return next((name for name in scores if "f1" in name.lower()), next(iter(scores), ""))
-
-
-def one_sided_bounds(values: Collection[float]) -> tuple[float, float]:
-    """The lower and the upper one-sided 95 % bound of the mean, Student t. Needs two values."""
-    from scipy.special import stdtrit
-
-    flat = np.asarray(list(values), dtype=np.float64)
-    mean = float(np.mean(flat))
-    half = float(stdtrit(len(flat) - 1, CONFIDENCE)) * float(np.std(flat, ddof=1)) / sqrt(len(flat))
-    return mean - half, mean + half
+def _join_agreement(quality: Quality, of_bare: Quality, clips: int) -> None:
+    """Agreement on the clips without ground truth, beside the metric on the others: the verdict is the worse of both."""
+    if _SEVERITY.index(of_bare.verdict) > _SEVERITY.index(quality.verdict):
+        quality.of_metric = quality.of_metric or quality.verdict
+        quality.verdict = of_bare.verdict
+        quality.reason = f"on the {clips} clips without ground truth: {of_bare.reason}"
 
 
 def _judge_others(
     quality: Quality, a: QualityRecord, b: QualityRecord, clips: Collection[str], margin_share: float
 ) -> None:
-    """The metrics beside the primary one. All must hold, so that none needs a correction for their number (an intersection-union
-    test: Berger & Hsu 1996); the verdict on quality is the worst of them."""
+    """The metrics beside the primary one, and the guardrails. All must hold, so that none needs a correction for their number (an
+    intersection-union test: Berger & Hsu 1996); the verdict on quality is the worst of them."""
     for name, better in a.also.items():
-        scores = _paired(a, b, clips, name)
-        if len(scores) < _LEAST_CLIPS:
-            continue
-        sign = 1.0 if better == "more" else -1.0
-        mean_a, mean_b = (float(np.mean([getattr(score, arm) for score in scores.values()])) for arm in ("a", "b"))
-        differences = [score.b - score.a for score in scores.values()]
-        low, high = sorted(sign * bound for bound in one_sided_bounds(differences))
-        margin = margin_share * abs(mean_a)
-        quality.also[name] = AlsoJudged(
-            verdict=_place(low, high, -margin)[0], better="more" if better == "more" else "less", clips=len(scores),
-            mean_a=mean_a, mean_b=mean_b, difference=mean_b - mean_a, margin=margin,
-            low=min(sign * low, sign * high), high=max(sign * low, sign * high),
-        )  # fmt: skip
-    if quality.also:
+        if judged := _other(_paired(a, b, clips, name), better, margin_share):
+            quality.also[name] = judged
+    for name, better in a.guards.items():
+        if judged := _other(_paired(a, b, clips, name), better, GUARD_SHARE):
+            judged.verdict = _guard(judged)
+            quality.guards[name] = judged
+    if others := [*quality.also.values(), *quality.guards.values()]:
         quality.of_metric = quality.verdict
-        quality.verdict = max([quality.verdict, *(one.verdict for one in quality.also.values())], key=_SEVERITY.index)
+        quality.verdict = max([quality.verdict, *(one.verdict for one in others)], key=_SEVERITY.index)
+
+
+def _other(scores: Mapping[str, ClipQuality], better: str, margin_share: float) -> AlsoJudged | None:
+    """A metric other than the primary one; None with fewer than two clips."""
+    if len(scores) < LEAST_CLIPS:
+        return None
+    sign = 1.0 if better == "more" else -1.0
+    mean_a, mean_b = (float(np.mean([getattr(score, arm) for score in scores.values()])) for arm in ("a", "b"))
+    gains = [sign * (score.b - score.a) for score in scores.values()]
+    low, high = one_sided_bounds(gains)
+    margin = margin_share * abs(mean_a)
+    losing = _losing(gains, margin)
+    return AlsoJudged(
+        verdict=place(low, high, -margin)[0],
+        better="more" if better == "more" else "less",
+        clips=len(scores),
+        mean_a=mean_a,
+        mean_b=mean_b,
+        difference=mean_b - mean_a,
+        margin=margin,
+        low=min(sign * low, sign * high),
+        high=max(sign * low, sign * high),
+        losing_clips=losing,
+        hidden_share=hidden_share(losing, len(scores)),
+    )
+
+
+def _guard(judged: AlsoJudged) -> QualityVerdict:
+    """A guardrail is broken where the mean fell by more than its margin and the clips agree that it fell; it is open where they do
+    not agree. It needs no proof that nothing was lost: that is asked of the primary metric."""
+    gain = judged.difference if judged.better == "more" else -judged.difference
+    if gain >= -judged.margin - 1e-12:
+        return "not worse"
+    assert judged.low is not None and judged.high is not None, "a guardrail has two clips"
+    best = judged.high if judged.better == "more" else -judged.low
+    return "worse" if best < 0 else "underpowered"
+
+
+def _losing(gains: Collection[float], margin: float) -> int:
+    """How many clips lose more than the margin."""
+    return sum(gain < -margin - 1e-12 for gain in gains)
 
 
 def _paired(a: QualityRecord, b: QualityRecord, clips: Collection[str], metric: str) -> dict[str, ClipQuality]:
@@ -146,84 +184,18 @@ def _against_truth(scores: Mapping[str, ClipQuality], margin_share: float) -> di
         "per_clip": dict(scores), "clips": len(scores), "mean_a": mean_a, "mean_b": mean_b,
         "difference": float(np.mean(differences)), "margin": margin,
     }  # fmt: skip
-    if len(scores) < _LEAST_CLIPS:
+    if len(scores) < LEAST_CLIPS:
         return found | {
             "verdict": "underpowered",
             "reason": "one clip only: nothing is known of the spread between clips",
         }
     low, high = one_sided_bounds(differences)
+    losing = _losing(differences, margin)
+    found |= {"losing_clips": losing, "hidden_share": hidden_share(losing, len(scores))}
+    if not without_spread(differences):
+        found |= {"low": low, "high": high}
     if mean_a <= 0:
         verdict, reason = "underpowered", "a scores 0 on every clip: there is nothing that b could lose"
     else:
-        verdict, reason = _place(low, high, -margin)
-    return found | {"low": low, "high": high, "verdict": verdict, "reason": reason}
-
-
-def _place(low: float, high: float, limit: float) -> tuple[QualityVerdict, str]:
-    """Where the bounds lie against the least that is good enough. Identical arms with a margin of 0 are not worse, hence >=."""
-    if low >= limit:
-        return "not worse", ""
-    if high < limit:
-        return "worse", ""
-    return "underpowered", "the clips differ too much, or are too few, to tell: judge more clips"
-
-
-def _without_truth(
-    b: QualityRecord, identical: Collection[str], clips: Collection[str], least: float | None
-) -> Quality:
-    """What can be said without any ground truth; filled with the agreement in every case."""
-    name = agreement_metric(b.agreement)
-    agreed = {
-        clip: scores[name] for clip, scores in sorted(b.agreement_per_clip.items()) if clip in clips and name in scores
-    }
-    for clip, value in agreed.items():
-        if not isfinite(value):
-            raise InputError(
-                f"arm b: {name} on {clip} is {value}", "the metric failed on this clip: its results must be looked at"
-            )
-    same = sorted(set(identical) & set(clips))
-    quality = Quality(
-        verdict="underpowered",
-        agreement_metric=name,
-        agreement=b.agreement.get(name),
-        agreement_per_clip=agreed,
-        identical_clips=len(same),
-    )
-    if len(same) == len(clips) >= _LEAST_CLIPS:
-        quality.verdict, quality.clips = "not worse", len(same)
-        quality.reason = f"the results are identical on all {len(same)} clips"
-    elif least is None:
-        quality.reason = (
-            "no clip has ground truth: add it to the corpus, or say which agreement is enough (least_agreement)"
-        )
-    elif len(agreed) < _LEAST_CLIPS:
-        quality.clips = len(agreed)
-        quality.reason = (
-            f"{'one clip only' if agreed else 'no clip'} to compare the results of both arms on: judge more clips"
-        )
-    else:
-        low, high = one_sided_bounds(agreed.values())
-        quality.clips = len(agreed)
-        quality.verdict, _ = _place(low, high, least)
-        comparison = {"not worse": "is at least", "worse": "is below", "underpowered": "may lie on either side of"}[
-            quality.verdict
-        ]
-        quality.reason = (
-            f"no ground truth; agreement with a {comparison} {least:g} (95 % bounds {low:.3f} and {high:.3f})"
-        )
-    return quality
-
-
-def _out_of_bounds(counts: Mapping[str, tuple[float, float]], bounds: tuple[float, float]) -> list[str]:
-    """A sentence for each kind of event of which B finds too little or too much."""
-    problems = []
-    for kind, (of_a, of_b) in sorted(counts.items()):
-        if not (isfinite(of_a) and isfinite(of_b) and of_a >= 0 and of_b >= 0):
-            raise InputError(
-                f"seconds of '{kind}' found: {of_a} by a, {of_b} by b", "the results are damaged: measure again"
-            )
-        if of_a == 0 and of_b > 0:
-            problems.append(f"finds {of_b:.3g} s of '{kind}' where a finds none: out of bounds")
-        elif of_a > 0 and not bounds[0] <= of_b / of_a <= bounds[1]:
-            problems.append(f"finds {100 * of_b / of_a:.0f} % of what a finds of '{kind}': out of bounds")
-    return problems
+        verdict, reason = place(low, high, -margin)
+    return found | {"verdict": verdict, "reason": reason}

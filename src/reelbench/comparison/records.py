@@ -89,8 +89,9 @@ class ClipQuality(_Model):
 
 
 class AlsoJudged(_Model):
-    """Another metric that B must not make worse, judged as the primary one is. ``better``: whether more or less of it is; ``low`` and
-    ``high`` bound the mean over clips of B - A, in the metric's own unit."""
+    """Another metric that B must not make worse, judged as the primary one is, or a guardrail. ``better``: whether more or less of it
+    is; ``low`` and ``high`` bound the mean over clips of B - A, in the metric's own unit; ``losing_clips`` and ``hidden_share`` as
+    those of `Quality`."""
 
     verdict: QualityVerdict
     better: Literal["more", "less"]
@@ -101,6 +102,8 @@ class AlsoJudged(_Model):
     low: float | None = None
     high: float | None = None
     margin: float
+    losing_clips: int | None = None
+    hidden_share: float | None = None
 
 
 class Quality(_Model):
@@ -108,15 +111,19 @@ class Quality(_Model):
 
     ``difference`` is the mean over clips of B - A; ``low`` and ``high`` are its one-sided 95 % bounds. 'not worse': ``low`` lies at or
     above -``margin``; 'worse': ``high`` lies below -``margin``, or the counts are out of bounds; else 'underpowered'. ``few`` is said
-    aloud: fewer than 20 clips were judged. ``agreement`` (F1 or the like of B with A on clips without truth) is reported beside it.
+    aloud: fewer than 20 clips were judged. Clips that all differ by exactly the same have no spread, and no ``low`` and ``high``.
+    ``losing_clips`` lose more than the margin, and ``hidden_share`` is the one-sided 95 % upper bound (binomial) of the share of
+    clips like these that do: what so few clips cannot exclude. ``agreement`` (F1 or the like of B with A on clips without truth) is reported beside it.
     ``overall_a`` and ``overall_b`` are the metric over all clips together, as the run's own table shows it. Where ``also`` holds other
-    metrics, ``verdict`` is the worst of all, and ``of_metric`` that of the primary one alone. ``remarks``: sentences about single clips
+    metrics, ``verdict`` is the worst of all, and ``of_metric`` that of the primary one alone; so with
+    ``guards``, the guardrails, which must not fall by more than 5 %. ``remarks``: sentences about single clips
     and counts (an arm that rightly found nothing where the other found something; counts that ground truth outweighs).
     """
 
     verdict: QualityVerdict
     of_metric: QualityVerdict | None = None
     also: dict[str, AlsoJudged] = Field(default_factory=dict)
+    guards: dict[str, AlsoJudged] = Field(default_factory=dict)
     reason: str = ""
     metric: str = ""
     clips: int = 0
@@ -129,6 +136,8 @@ class Quality(_Model):
     low: float | None = None
     high: float | None = None
     margin: float | None = None
+    losing_clips: int | None = None
+    hidden_share: float | None = None
     per_clip: dict[str, ClipQuality] = Field(default_factory=dict)
     agreement_metric: str = ""
     agreement: float | None = None

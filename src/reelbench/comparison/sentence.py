@@ -116,11 +116,28 @@ def _signed(effect: Effect) -> tuple[str, str]:
 
 
 def _quality(quality: Quality, metric_name: str) -> str:
-    """The primary metric, then the others, each with its own verdict."""
-    if not quality.also or quality.of_metric is None:
+    """The primary metric, then the others, each with its own verdict; of the guardrails only those that do not hold."""
+    if not (quality.also or quality.guards) or quality.of_metric is None:
         return _primary(quality, metric_name)
     primary = _primary(quality.model_copy(update={"verdict": quality.of_metric}), metric_name)
-    return "; ".join([primary, *(f"{name} {also(one)}" for name, one in quality.also.items())])
+    others = [f"{name} {also(one)}" for name, one in quality.also.items()]
+    broken = [f"guardrail {name} {guard(one)}" for name, one in quality.guards.items() if one.verdict != "not worse"]
+    return "; ".join([primary, *others, *broken])
+
+
+def guard(one: AlsoJudged) -> str:
+    """A guardrail in a few words: 'broken: 0.876 to 0.122, may lose 0.044'."""
+    word = {"not worse": "holds", "worse": "broken", "underpowered": "open"}[one.verdict]
+    allowed = "fall" if one.better == "more" else "rise"
+    return f"{word}: {one.mean_a:.3g} to {one.mean_b:.3g}, may {allowed} by {one.margin:.2g}"
+
+
+def hidden(share: float | None, losing: int | None, clips: int) -> str:
+    """What so few clips cannot exclude, in words; empty where nobody computed it. The share is rounded up."""
+    if share is None or losing is None:
+        return ""
+    seen = f"{losing} of {clips}" if losing else f"none of {clips}"
+    return f"{seen} clips lose{'s' if losing == 1 else ''} more than the margin, up to {_up(100 * share, 0)} % of such clips may"
 
 
 def also(one: AlsoJudged) -> str:
@@ -129,16 +146,22 @@ def also(one: AlsoJudged) -> str:
     good = one.low if one.better == "less" else one.high
     bound = good if one.verdict == "worse" else bad
     span = "" if bound is None else f", {'at best' if one.verdict == 'worse' else 'bound'} {_minus(f'{bound:.3f}')}"
-    return f"{one.verdict}: {one.mean_a:.3g} to {one.mean_b:.3g}{span}"
+    may = ""
+    if one.verdict == "not worse" and one.hidden_share is not None:
+        may = f", up to {_up(100 * one.hidden_share, 0)} % of such clips may lose more"
+    return f"{one.verdict}: {one.mean_a:.3g} to {one.mean_b:.3g}{span}{may}"
 
 
 def _primary(quality: Quality, metric_name: str) -> str:
     name = metric_name or quality.metric or "quality"
     if quality.difference is None:
-        return f"quality {quality.verdict}: {quality.reason}{_few(quality)}"
+        may = _hidden(quality)
+        return f"quality {quality.verdict}: {quality.reason}{may or _few(quality)}"
     points = f"{_sign(100 * quality.difference, 1)} points"
     if quality.low is None or quality.high is None:
-        return f"{name} {quality.verdict}: {points}, {quality.reason}"
+        same = "the same on every clip" if quality.clips > 1 else ""
+        said = ", ".join(part for part in (same, quality.reason) if part)
+        return f"{name} {quality.verdict}: {points}, {said}{_hidden(quality)}"
     if (
         quality.verdict == "worse" and quality.reason
     ):  # for another reason than the metric: its bounds would only confuse
@@ -151,7 +174,15 @@ def _primary(quality: Quality, metric_name: str) -> str:
     if quality.verdict != "not worse" and quality.margin is not None:
         bounds += f", margin −{100 * quality.margin:.1f}"
     reason = f", {quality.reason}" if quality.reason else ""
-    return f"{name} {quality.verdict}: {points}, {bounds}{reason}{_few(quality)}"
+    return f"{name} {quality.verdict}: {points}, {bounds}{reason}{_hidden(quality) or _few(quality)}"
+
+
+def _hidden(quality: Quality) -> str:
+    """With 'not worse' always: a bound of the mean says nothing of a loss that no clip has shown."""
+    if quality.verdict != "not worse":
+        return ""
+    found = hidden(quality.hidden_share, quality.losing_clips, quality.clips)
+    return f" ({found})" if found else ""
 
 
 def _few(quality: Quality) -> str:

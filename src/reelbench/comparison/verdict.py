@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reelbench.bench.run_folder import RunFolder
-from reelbench.comparison.audits import counted
+from reelbench.comparison.audits import counted, counted_per_clip
 from reelbench.comparison.calibrated import delta
 from reelbench.comparison.folder import ComparisonFolder
 from reelbench.comparison.non_inferiority import judge_quality
@@ -33,6 +33,7 @@ def decide(folder: ComparisonFolder, config: RunConfig, looks: Sequence[Look], c
             identical=[clip for clip in found_a if clip in found_b and found_a[clip].events == found_b[clip].events],
             clips=sorted(set(found_a) & set(found_b)),
             counts=counted(found_a, found_b),
+            counts_per_clip=counted_per_clip(found_a, found_b),
             counts_bounds=judging.counts,
             least_agreement=judging.least_agreement,
         )

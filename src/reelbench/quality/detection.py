@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from pydantic import PositiveFloat
 
@@ -29,6 +30,9 @@ class DetectionQuality:
 
     primary = "map50"
     primary_name = "mAP@0.5"
+    guards: ClassVar[dict[str, str]] = {"precision": "more", "recall": "more"}
+    """mAP ranks boxes by score and ignores what lies behind the last right one: it is blind to a flood of wrong boxes there, and to
+    all scores being scaled."""
 
     def __init__(self, instants_per_s: PositiveFloat = 5.0, score: Share = 0.5, iou: Share = 0.5) -> None:
         if not instants_per_s > 0:

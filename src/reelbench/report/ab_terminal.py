@@ -14,10 +14,13 @@ from reelbench.report.ab_wording import (
     arm_figures,
     calibration_line,
     change,
+    guard,
+    hidden,
     in_times,
     interval,
     level,
     points,
+    pooled_words,
     quality_bounds,
     verdict_words,
 )
@@ -99,7 +102,7 @@ def _table(arms: Sequence[ArmFigures], record: ComparisonRecord) -> Table:
         ("cold\nstart s", [number(arm.cold_start_s) for arm in arms]),
         ("RSS\nMB", [megabytes(arm.rss_peak_bytes) for arm in arms]),
         ("VRAM\nMB", [megabytes(arm.vram_peak_bytes) for arm in arms]),
-        (plain(metric_name), [score(arm.quality) for arm in arms]),
+        (f"{plain(metric_name)}\nclip mean", [score(arm.quality) for arm in arms]),
     ]
     shown = [(head, cells) for head, cells in columns if any(cell != NONE for cell in cells)]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
@@ -160,8 +163,16 @@ def _quality(record: ComparisonRecord) -> list[tuple[str, str, str]]:
         parts.append(f"{metric(quality.agreement_metric)} with A {score(quality.agreement)}")
     clips = f"{quality.clips} clip{'' if quality.clips == 1 else 's'}{' (few)' if quality.few else ''}"
     lines = [("quality", "; ".join([*parts, clips]), style)]
+    if may := hidden(quality.hidden_share, quality.losing_clips, quality.clips):
+        lines.append(("", f"{may} (95 % bound)", ""))
+    if pooled := pooled_words(quality):
+        lines.append(("pooled", f"{metric(quality.metric)} over all clips pooled: {pooled}", ""))
     lines += [
         ("", f"{metric(name)} {also(one)}", _QUALITY_STYLES.get(one.verdict, "")) for name, one in quality.also.items()
+    ]
+    lines += [
+        ("guardrail", f"{metric(name)} {guard(one)}", _QUALITY_STYLES.get(one.verdict, ""))
+        for name, one in quality.guards.items()
     ]
     falls = sorted(quality.per_clip.items(), key=lambda item: item[1].b - item[1].a)
     limit = -(quality.margin or 0.0)

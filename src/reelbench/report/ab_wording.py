@@ -10,6 +10,8 @@ from typing import Literal
 
 from reelbench.comparison.records import Arm, Calibrated, ComparisonRecord, Effect, Quality
 from reelbench.comparison.sentence import also as also
+from reelbench.comparison.sentence import guard as guard
+from reelbench.comparison.sentence import hidden as hidden
 from reelbench.report import wording
 from reelbench.report.run_data import RunData
 
@@ -104,6 +106,13 @@ def quality_bounds(quality: Quality) -> str:
     return ", ".join(parts)
 
 
+def pooled_words(quality: Quality) -> str:
+    """The metric over all clips pooled, named as such; empty where there is none."""
+    if quality.overall_a is None or quality.overall_b is None or quality.mean_a is None:
+        return ""
+    return f"A {wording.score(quality.overall_a)}, B {wording.score(quality.overall_b)} (the verdict is on the mean over clips)"
+
+
 def calibration_line(found: Calibrated | None, fingerprint: str) -> str:
     """What is known of this machine's false alarms and power, in one line."""
     if found is None:
@@ -121,7 +130,8 @@ def calibration_line(found: Calibrated | None, fingerprint: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ArmFigures:
-    """One arm for a table. ``pass_s``: the median over the pairs of the declared statistic, seconds."""
+    """One arm for a table. ``pass_s``: the median over the pairs of the declared statistic, seconds. ``quality``: the mean over clips,
+    which is what the verdict compares; the metric over all clips pooled is another figure, and has a line of its own."""
 
     letter: Literal["a", "b"]
     label: str
@@ -147,9 +157,6 @@ def _figures(record: ComparisonRecord, letter: Literal["a", "b"], arm: Arm, run:
     seconds = [pair.a_s if letter == "a" else pair.b_s for pair in record.pairs]
     summary = run.record.summary if run else {}
     quality = record.quality
-    scores = () if quality is None else (quality.overall_a, quality.mean_a)
-    if quality is not None and letter == "b":
-        scores = (quality.overall_b, quality.mean_b)
     return ArmFigures(
         letter=letter,
         label=arm.label,
@@ -162,6 +169,6 @@ def _figures(record: ComparisonRecord, letter: Literal["a", "b"], arm: Arm, run:
         cold_starts=len(arm.cold_starts_s),
         rss_peak_bytes=arm.rss_peak_bytes,
         vram_peak_bytes=arm.vram_peak_bytes,
-        quality=next((found for found in scores if found is not None), None),
+        quality=None if quality is None else quality.mean_a if letter == "a" else quality.mean_b,
         evidence=wording.evidence_line(arm.evidence),
     )

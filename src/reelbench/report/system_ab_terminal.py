@@ -8,7 +8,17 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from reelbench.comparison.records import ArmName, Effect
-from reelbench.report.ab_wording import EXIT_WORDS, bounds, calibration_line, change, in_times, interval, level, points
+from reelbench.report.ab_wording import (
+    EXIT_WORDS,
+    bounds,
+    calibration_line,
+    change,
+    hidden,
+    in_times,
+    interval,
+    level,
+    points,
+)
 from reelbench.report.terminal import console
 from reelbench.report.wording import NONE, megabytes, metric, number, percent, plain, score
 from reelbench.system.ab.records import Judged, SystemComparison
@@ -167,7 +177,8 @@ def _why(one: Judged) -> str:
     if one.verdict == "underpowered" and one.quality.verdict != "underpowered":
         return f"alone it would be {one.quality.verdict}, not among all that are judged here"
     if not one.quality.reason and one.quality.of_metric == "not worse":
-        others = [name for name, also in one.quality.also.items() if also.verdict == one.quality.verdict != "not worse"]
+        beside = {**one.quality.also, **one.quality.guards}
+        others = [name for name, also in beside.items() if also.verdict == one.quality.verdict != "not worse"]
         return f"not the metric itself, but {', '.join(others)}, which must not get worse either" if others else ""
     return one.quality.reason
 
@@ -182,6 +193,9 @@ def verdict_words(one: Judged) -> str:
     """The verdict with what it rests on where that is not the difference, and on how few clips."""
     quality, why = one.quality, _why(one)
     words = f"{one.verdict}: {why}" if why else str(one.verdict)
+    may = hidden(quality.hidden_share, quality.losing_clips, quality.clips)
+    if one.verdict == "not worse" and may:
+        return f"{words} ({may})"
     return (
         f"{words} ({quality.clips} clip{'' if quality.clips == 1 else 's'})" if quality.clips and quality.few else words
     )

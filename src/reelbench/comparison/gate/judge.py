@@ -15,6 +15,7 @@ from reelbench.comparison.gate.policy import Check
 from reelbench.comparison.gate.records import Answer
 from reelbench.comparison.gate.starts import Starts
 from reelbench.comparison.records import ComparisonRecord, Effect, Quality
+from reelbench.comparison.sentence import guard, hidden
 
 FEWEST_STARTS = 2
 
@@ -86,6 +87,9 @@ def quality(found: Quality | None, metric: str = "") -> Answer:
         parts.append(f"may lose {100 * found.margin:.1f}")
     if found.reason:
         parts.append(found.reason)
+    parts += [f"guardrail {name} {guard(one)}" for name, one in found.guards.items() if one.verdict != "not worse"]
+    if may := hidden(found.hidden_share, found.losing_clips, found.clips):
+        parts.append(may)
     clips = f"{found.clips} clip{'' if found.clips == 1 else 's'}{': few' if found.few else ''}"
     return Answer.model_validate(
         {"question": "quality", "status": status, "text": "; ".join([*parts, clips]), "limit": found.margin,

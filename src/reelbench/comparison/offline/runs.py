@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from reelbench.bench.records import RUN_VERSION, SAMPLE_COLUMNS, RunRecord
 from reelbench.bench.run_folder import Row, RunFolder
-from reelbench.comparison.audits import counted
+from reelbench.comparison.audits import counted, counted_per_clip
 from reelbench.comparison.non_inferiority import judge_quality
 from reelbench.comparison.records import Quality
 from reelbench.config import Judging, Pairs
@@ -211,6 +211,7 @@ def judge_results(a: Measured, b: Measured, judging: Judging, *, agreement: bool
         identical=[clip for clip in clips if a.results[clip].events == b.results[clip].events],
         clips=clips,
         counts=counted(a.results, b.results),
+        counts_per_clip=counted_per_clip(a.results, b.results),
         counts_bounds=judging.counts,
         least_agreement=judging.least_agreement,
     )

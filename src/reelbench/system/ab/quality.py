@@ -12,8 +12,9 @@ from math import copysign, inf, sqrt
 from statistics import fmean, stdev
 
 from reelbench.bench.records import QualityRecord
-from reelbench.comparison.audits import counted
-from reelbench.comparison.non_inferiority import CONFIDENCE, judge_quality
+from reelbench.comparison.audits import counted, counted_per_clip
+from reelbench.comparison.few_clips import CONFIDENCE
+from reelbench.comparison.non_inferiority import judge_quality
 from reelbench.comparison.records import Quality, QualityVerdict
 from reelbench.config import instantiate
 from reelbench.system.ab.records import Judged
@@ -58,6 +59,7 @@ def judge_all(
             identical=identical,
             clips=clips,
             counts=counted(found_a, found_b),
+            counts_per_clip=counted_per_clip(found_a, found_b),
             counts_bounds=settings.counts,
             least_agreement=settings.least_agreement,
         )
@@ -90,10 +92,12 @@ def _adjust(judged: Mapping[str, Judged], tests: Mapping[str, tuple[float, float
         one.p_not_worse, one.p_worse = not_worse[name], worse[name]
         if one.verdict == "worse" and one.quality.reason:
             continue
+        guarded = [guard.verdict for guard in one.quality.guards.values()]
         if worse[name] <= alpha:
             one.verdict = "worse"
         else:
             one.verdict = "not worse" if not_worse[name] <= alpha else "underpowered"
+        one.verdict = max([one.verdict, *guarded], key=SEVERITY.index)
 
 
 def _p_values(quality: Quality, a: QualityRecord, b: QualityRecord, margin_share: float) -> tuple[float, float]:
@@ -127,6 +131,7 @@ def _pooled(ready: Prepared, runs: Sequence[SystemFolder], name: str) -> Quality
     pooled = found[0].model_copy(deep=True)
     metric = instantiate(ready.parts[name].config.quality)
     pooled.also, pooled.complete = dict(getattr(metric, "also", {})), bool(getattr(metric, "complete", False))
+    pooled.guards = dict(getattr(metric, "guards", {}))
     pooled.overall = _mean([one.overall for one in found])
     pooled.per_clip = {clip: _mean([one.per_clip.get(clip, {}) for one in found]) for clip in found[0].per_clip}
     return pooled

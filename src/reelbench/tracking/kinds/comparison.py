@@ -148,15 +148,18 @@ def _effect(name: str, effect: Effect) -> dict[str, float | None]:
 
 
 def quality_figures(quality: Quality) -> dict[str, float | None]:
-    """Over all clips together."""
+    """Means over clips, as the verdict compares them; ``quality_pooled_…`` is the metric over all clips pooled."""
     return {
         "quality_difference": quality.difference,
         "quality_low": quality.low,
         "quality_high": quality.high,
         "quality_margin": quality.margin,
         "quality_clips": float(quality.clips),
-        "quality_a": quality.overall_a,
-        "quality_b": quality.overall_b,
+        "quality_a": quality.mean_a,
+        "quality_b": quality.mean_b,
+        "quality_hidden_share": quality.hidden_share,
+        "quality_pooled_a": quality.overall_a,
+        "quality_pooled_b": quality.overall_b,
     }
 
 
