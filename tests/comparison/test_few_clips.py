@@ -71,8 +71,7 @@ def detections(flood: int) -> Quality:
         ]
         events = tuple([*right, *false])
         results = {
-            clip: AnalyzerResult(analyzer="object_detection", clip=clip, duration_s=2, events=events)
-            for clip in truths
+            clip: AnalyzerResult(analyzer="object_detection", clip=clip, duration_s=2, events=events) for clip in truths
         }
         scores = metric.against_truth(results, truths)
         per_clip = {clip: dict(found) for clip, found in scores.per_clip.items()}

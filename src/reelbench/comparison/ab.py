@@ -19,7 +19,7 @@ from reelbench.bench.scoring import add_agreement, against_truth
 from reelbench.bench.setup import Clips, open_clips
 from reelbench.comparison.arms import ArmPlan, check_alike, open_arm, plan
 from reelbench.comparison.audits import audit_arm, audit_parent, parent_share
-from reelbench.comparison.calibrated import delta, read_calibration
+from reelbench.comparison.calibrated import delta, process_deviation, read_calibration, restarts
 from reelbench.comparison.folder import ComparisonFolder, find_interrupted, new_id
 from reelbench.comparison.pairing import ARMS, Pairing, one_sided
 from reelbench.comparison.records import ArmName, Audit, ComparisonRecord
@@ -74,7 +74,11 @@ def carry_out(request: Request, progress: Progress) -> ComparisonFolder:
         for arm in (request.a, request.b):
             lives[arm.name] = open_arm(arm, folder, clips, store, request.command, progress)
         folder.save()
-        pairing = Pairing(folder, lives, _rule(request, clips, record), config.measure.pairs, progress)
+        every, why = restarts(config.measure.pairs.restart_every, record.calibration)
+        if why and why not in record.notes:
+            record.notes.append(why)
+        pairs = config.measure.pairs.model_copy(update={"restart_every": every})
+        pairing = Pairing(folder, lives, _rule(request, clips, record), pairs, progress)
         pairing.run()
         record.parent_cpu_share = parent_share(record.pairs)
         progress.stage("audits")
@@ -107,7 +111,13 @@ def _rule(request: Request, clips: Clips, record: ComparisonRecord) -> Rule:
     settings = request.b.ready.config
     smallest, _ = delta(settings.comparison.smallest_change, record.calibration)
     looks = stretched(settings.measure.pairs.looks, len(clips.infos))
-    return Rule(looks=looks, delta=smallest, comparisons=request.comparisons, limit=request.limit)
+    return Rule(
+        looks=looks,
+        delta=smallest,
+        comparisons=request.comparisons,
+        limit=request.limit,
+        process_deviation=process_deviation(record.calibration),
+    )
 
 
 def _open_folder(request: Request, clips: Clips, store: ModelStore) -> ComparisonFolder:

@@ -66,7 +66,9 @@ def judge_quality(
         if bare and least_agreement is not None:
             _join_agreement(quality, judge_without_truth(b, identical, bare, least_agreement), len(bare))
     quality.few, quality.remarks = quality.clips < FEW_CLIPS, silent
-    alone = clips_out_of_bounds({clip: counts_per_clip[clip] for clip in bare if clip in counts_per_clip}, counts_bounds)
+    alone = clips_out_of_bounds(
+        {clip: counts_per_clip[clip] for clip in bare if clip in counts_per_clip}, counts_bounds
+    )
     if alone:
         quality.verdict, quality.reason = "worse", "; ".join(alone)
     if problems := out_of_bounds(counts, counts_bounds):

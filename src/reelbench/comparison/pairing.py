@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from statistics import mean, median
 
@@ -10,7 +10,7 @@ from reelbench.bench.live import LiveClip, LiveRun, Progress, Sample
 from reelbench.bench.restarting import LoadFailed
 from reelbench.comparison.folder import ComparisonFolder
 from reelbench.comparison.records import ArmName, Look, Pair
-from reelbench.comparison.rule import Rule, log_ratios
+from reelbench.comparison.rule import Rule, log_ratios, shared_processes
 from reelbench.comparison.schedule import schedule, slice_order
 from reelbench.config import Pairs
 from reelbench.errors import AnalyzerError
@@ -45,9 +45,14 @@ class Pairing:
         for pair in self.pairs:  # what an interrupted comparison has done already
             while next(self._schedule)[0] != pair.clip:
                 pass
+        # An interrupted comparison goes on in new processes.
+        self._processes = 1 + max((pair.processes or 0 for pair in self.pairs), default=-1)
         for pairs in rule.looks:
             if pairs <= len(self.pairs):
-                self.looks.append(rule.look(log_ratios(self.pairs[:pairs])))
+                self.looks.append(self._look(self.pairs[:pairs]))
+
+    def _look(self, pairs: Sequence[Pair]) -> Look:
+        return self._rule.look(log_ratios(pairs), shared_processes(pairs))
 
     @property
     def decided(self) -> bool:
@@ -69,6 +74,7 @@ class Pairing:
         """Measure the next pair of the schedule, and look at the data where that is due; None where its clip is left out."""
         if self.pairs and len(self.pairs) % self._settings.restart_every == 0:
             self.stop()
+            self._processes = 1 + (self.pairs[-1].processes or 0)
         clip, first = self._next()
         live = {name: self._arms[name].clips[clip] for name in ARMS}
         passes = self._slice(live)
@@ -87,7 +93,7 @@ class Pairing:
         pair = self._pair(clip, order, (begun, begun + passes), samples)
         self.pairs.append(pair)
         if len(self.pairs) in self._rule.looks:
-            self.looks.append(self._rule.look(log_ratios(self.pairs)))
+            self.looks.append(self._look(self.pairs))
         self._folder.save()
         return pair
 
@@ -158,6 +164,7 @@ class Pairing:
             b_queue=_share("run_queue_s", samples["b"]),
             a_parent=_share("parent_cpu_s", samples["a"]),
             b_parent=_share("parent_cpu_s", samples["b"]),
+            processes=self._processes,
         )
 
     def _told(self, name: ArmName, clip: LiveClip) -> Callable[[str], None]:

@@ -64,7 +64,8 @@ class Speed(_Model):
     ``across_clips``: one value a clip, t interval: what may be expected of other clips like these; absent with fewer than 3 clips.
     ``delta``: the smallest relative change that counts (0.03 = 3 %); ``delta_source`` says where it comes from.
     ``minimum_detectable``: the relative change that this many pairs would have found with 80 % power, from their own spread.
-    ``pairs_needed``: for 'inconclusive', about how many pairs would decide at the present estimate; None where none would.
+    ``process_deviation``: how far processes of the same code differ (0.02 = 2 %), as the interval takes it: the largest of what was
+    calibrated or assumed and what these pairs show; None where no pairs share processes. ``pairs_needed``: for 'inconclusive', about how many pairs would decide at the present estimate; None where none would.
     """
 
     verdict: Verdict
@@ -78,6 +79,7 @@ class Speed(_Model):
     across_clips: Effect | None = None
     per_clip: dict[str, Effect] = Field(default_factory=dict)
     minimum_detectable: float | None = None
+    process_deviation: float | None = None
     pairs_needed: int | None = None
 
 
@@ -159,7 +161,8 @@ class Pair(_Model):
     """One clip through both arms. ``a_s`` and ``b_s`` are the declared statistic over the passes of the slice, which ran in the order
     ``order`` ('ABBA'); ``a_queue`` and ``b_queue`` are run-queue delay per second of wall time (None where the kernel does not say).
     ``a_parent`` and ``b_parent``: CPU seconds of the comparing process per second of wall time while the passes were timed (None
-    where nobody watched). ``repetitions``: the first and last + 1 repetition of this clip in both arms' samples."""
+    where nobody watched). ``repetitions``: the first and last + 1 repetition of this clip in both arms' samples. ``processes``: the
+    number of the two processes that measured it; pairs with the same one are a cluster. None where each pair had its own."""
 
     index: int
     clip: str
@@ -171,6 +174,7 @@ class Pair(_Model):
     b_queue: float | None = None
     a_parent: float | None = None
     b_parent: float | None = None
+    processes: int | None = None
 
     @property
     def log_ratio(self) -> float:
@@ -211,6 +215,9 @@ class Calibrated(_Model):
 
     ``floor``: 95 % of the estimates on identical code lay within ±floor; ``floor_high`` is None where the decisions are too few for a
     bound. ``floor_between_runs``: the same where both sides were measured one after the other, as separate runs are.
+    ``process_deviation``: how far processes of the same code differ (standard deviation, 0.02 = 2 %), with its 95 % interval
+    ``process_low`` to ``process_high``; ``pair_deviation``: that of ln(B / A) among pairs of the same two processes; both over
+    ``processes`` pairs of processes. None where no two pairs shared processes.
     ``smallest_change``: the δ that these decisions were made with. ``what`` was measured (analyzer, variant, clips).
     """
 
@@ -228,6 +235,11 @@ class Calibrated(_Model):
     floor_low: float | None = None
     floor_high: float | None = None
     floor_between_runs: float | None = None
+    process_deviation: float | None = None
+    process_low: float | None = None
+    process_high: float | None = None
+    pair_deviation: float | None = None
+    processes: int = 0
     smallest_change: float = 0.03
     median_pairs: float | None = None
     what: str = ""

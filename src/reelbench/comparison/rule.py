@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from math import ceil, exp, inf, isfinite, log, log1p, sqrt
 from typing import Literal
@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from reelbench.comparison.processes import ASSUMED, added_variance, components
 from reelbench.comparison.records import Effect, Look, Pair, Speed, Verdict
 from reelbench.comparison.statistics import (
     Values,
@@ -36,7 +37,8 @@ class Rule:
     ``looks``: numbers of pairs at which the data are looked at; ``delta``: the smallest relative change that counts (0.03 is
     3 %); ``alpha``: the chance of a wrong 'faster' or 'slower' over all looks together; ``comparisons``: how many verdicts are
     judged together (several variants against one baseline). ``limit``: a gate's question, the largest slow-down that is
-    allowed; measuring then goes on until that is answered. Raises ConfigError where one of them makes no sense.
+    allowed; measuring then goes on until that is answered. ``process_deviation``: how far processes of the same code may differ
+    (0.02 is 2 %): where pairs share processes, the interval carries it. Raises ConfigError where one of them makes no sense.
 
     ``comparisons`` divides the threshold (Bonferroni) rather than stepping down (Holm): every verdict rests on an interval, and
     each is taken at its own look, when the others' p-values do not exist yet. Holm orders p-values that must all be known, and
@@ -48,6 +50,7 @@ class Rule:
     alpha: float = 0.05
     comparisons: int = 1
     limit: float | None = None
+    process_deviation: float = ASSUMED
 
     def __post_init__(self) -> None:
         if not self.looks or self.looks[0] < 1 or any(b <= a for a, b in zip(self.looks, self.looks[1:], strict=False)):
@@ -64,11 +67,25 @@ class Rule:
         """The two-sided p that one look of one comparison may use."""
         return pocock_threshold(len(self.looks), self.alpha) / self.comparisons
 
-    def look(self, d: ArrayLike) -> Look:
-        """Judge all of ``d``, the values ln(B / A) so far (at least one)."""
-        effect, low, high = _effect(d, self.threshold)
+    def look(self, d: ArrayLike, clusters: Sequence[Hashable] | None = None) -> Look:
+        """Judge all of ``d``, the values ln(B / A) so far (at least one). ``clusters`` says of each which processes it shares with
+        others (`shared_processes`)."""
+        effect, low, high = _effect(d, self.threshold, self.added(d, clusters))
         verdict = self.verdict(low, high)
         return Look(pairs=effect.pairs, threshold=self.threshold, effect=effect, verdict=verdict)
+
+    def added(self, d: ArrayLike, clusters: Sequence[Hashable] | None) -> float:
+        """What sharing processes adds to the variance of the effect; 0 where none are shared."""
+        between = self.between(d, clusters)
+        return 0.0 if between is None or clusters is None else added_variance(clusters, between)
+
+    def between(self, d: ArrayLike, clusters: Sequence[Hashable] | None) -> float | None:
+        """How far processes differ: as was calibrated or assumed, or by more where these very pairs show it; None where no two pairs
+        share processes."""
+        if clusters is None or len(set(clusters)) == len(clusters):
+            return None
+        own = components(d, clusters)
+        return max(self.process_deviation, own.between if own else 0.0)
 
     def decides(self, look: Look) -> bool:
         """Whether measuring may end here. A gate asks on which side of its limit the interval lies, not for a verdict."""
@@ -105,6 +122,12 @@ def log_ratios(pairs: Sequence[Pair]) -> Values:
     return np.array([log(pair.b_s) - log(pair.a_s) for pair in pairs])
 
 
+def shared_processes(pairs: Sequence[Pair]) -> list[int] | None:
+    """Which processes each pair was measured by; None where that was not recorded: every pair then counts as independent."""
+    found = [pair.processes for pair in pairs if pair.processes is not None]
+    return found if len(found) == len(pairs) else None
+
+
 def judge_speed(
     pairs: Sequence[Pair],
     rule: Rule,
@@ -119,16 +142,16 @@ def judge_speed(
     figure beside the verdict contradicts it; with fewer pairs than the first look asks for there is no verdict but
     'inconclusive'. Raises InputError as `log_ratios`, and where a look rests on more pairs than there are.
     """
-    d = log_ratios(pairs)
-    made = list(looks) or _all_looks(d, rule)
+    d, clusters = log_ratios(pairs), shared_processes(pairs)
+    made = list(looks) or _all_looks(d, rule, clusters)
     if made and made[-1].pairs > len(pairs):
         raise InputError(
             f"a look rests on {made[-1].pairs} pairs, but only {len(pairs)} are here", "the record is damaged"
         )
     if made:
         pairs = pairs[: made[-1].pairs]
-        d = d[: len(pairs)]
-    effect = made[-1].effect if made else rule.look(d).effect
+        d, clusters = d[: len(pairs)], clusters and clusters[: len(pairs)]
+    effect = made[-1].effect if made else rule.look(d, clusters).effect
     verdict: Verdict = made[-1].verdict if made else "inconclusive"
     of_clips = _by_clip(pairs, d)
     return Speed(
@@ -139,20 +162,21 @@ def judge_speed(
         delta=rule.delta,
         delta_source=delta_source,
         looks=made,
-        adjusted=_adjusted(pairs, d, rule),
+        adjusted=_adjusted(pairs, d, rule, rule.added(d, clusters)),
         across_clips=_across(of_clips, rule.alpha),
         per_clip={clip: _effect(values, _PER_CLIP_ALPHA)[0] for clip, values in of_clips.items()},
-        minimum_detectable=minimum_detectable(d),
-        pairs_needed=pairs_needed(d, rule) if verdict == "inconclusive" else None,
+        minimum_detectable=minimum_detectable(d, rule.added(d, clusters)),
+        process_deviation=rule.between(d, clusters),
+        pairs_needed=pairs_needed(d, rule, clusters) if verdict == "inconclusive" else None,
     )
 
 
-def pairs_needed(d: ArrayLike, rule: Rule) -> int | None:
+def pairs_needed(d: ArrayLike, rule: Rule, clusters: Sequence[Hashable] | None = None) -> int | None:
     """About how many pairs would decide if the estimate and the spread stayed as they are: the interval's half-width shrinks
     with 1 / sqrt(n) until it fits between the estimate and the nearer of +-delta. None beyond `MOST_PAIRS_NEEDED`; with one
     pair, the fewest that can decide at all."""
     values = np.asarray(d, dtype=np.float64)
-    estimate, low, high = hodges_lehmann_interval(values, rule.threshold)
+    estimate, low, high = _interval(values, rule.threshold, rule.added(values, clusters))
     fewest = max(rule.looks[0], pairs_for(rule.threshold), len(values) + 1)
     gap = abs(abs(estimate) - log1p(rule.delta))
     half = (high - low) / 2
@@ -167,19 +191,30 @@ def pairs_needed(d: ArrayLike, rule: Rule) -> int | None:
     return max(fewest, ceil(len(values) * (half / gap) ** 2))
 
 
-def _all_looks(d: Values, rule: Rule) -> list[Look]:
+def _all_looks(d: Values, rule: Rule, clusters: Sequence[Hashable] | None) -> list[Look]:
     made: list[Look] = []
     for pairs in rule.looks:
         if pairs > len(d) or (made and made[-1].verdict != "inconclusive"):
             break
-        made.append(rule.look(d[:pairs]))
+        made.append(rule.look(d[:pairs], clusters and clusters[:pairs]))
     return made
 
 
-def _effect(d: ArrayLike, alpha: float) -> tuple[Effect, float, float]:
+def _interval(values: Values, alpha: float, added: float) -> tuple[float, float, float]:
+    """The Hodges-Lehmann estimate and interval; ``added`` variance widens each side in quadrature, by its normal quantile."""
+    middle, low, high = hodges_lehmann_interval(values, alpha)
+    if added <= 0 or not isfinite(high - low):
+        return middle, low, high
+    from scipy.special import ndtri
+
+    more = float(ndtri(alpha / 2)) ** 2 * added
+    return middle, middle - sqrt((middle - low) ** 2 + more), middle + sqrt((high - middle) ** 2 + more)
+
+
+def _effect(d: ArrayLike, alpha: float, added: float = 0.0) -> tuple[Effect, float, float]:
     """The effect as ratios, and its bounds in logs."""
     values = np.asarray(d, dtype=np.float64)
-    middle, low, high = hodges_lehmann_interval(values, alpha)
+    middle, low, high = _interval(values, alpha, added)
     return _ratios(middle, low, high, len(values)), low, high
 
 
@@ -203,10 +238,10 @@ def _across(of_clips: dict[str, Values], alpha: float) -> Effect | None:
     return _ratios(float(np.mean(centres)), low, high, len(centres))
 
 
-def _adjusted(pairs: Sequence[Pair], d: Values, rule: Rule) -> Effect | None:
+def _adjusted(pairs: Sequence[Pair], d: Values, rule: Rule, added: float) -> Effect | None:
     """None where the kernel did not report the run-queue delay of every pair."""
     shares = [(pair.a_queue, pair.b_queue) for pair in pairs]
     differences = [b - a for a, b in shares if a is not None and b is not None]
     if len(differences) < len(shares):
         return None
-    return _effect(adjust(d, differences), rule.threshold)[0]
+    return _effect(adjust(d, differences), rule.threshold, added)[0]

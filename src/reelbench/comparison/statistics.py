@@ -118,13 +118,13 @@ def clopper_pearson(k: int, n: int, alpha: float = 0.05) -> tuple[float, float]:
     return low, high
 
 
-def minimum_detectable(d: ArrayLike) -> float | None:
-    """The relative change (0.05 = 5 %) that this many pairs of this spread find with 80 % power: exp(2.8 SD(d) / sqrt(n)) - 1.
-    None with fewer than two values."""
+def minimum_detectable(d: ArrayLike, added: float = 0.0) -> float | None:
+    """The relative change (0.05 = 5 %) that this many pairs of this spread find with 80 % power: exp(2.8 SE) - 1, SE^2 being
+    SD(d)^2 / n + ``added`` (what shared processes add to the variance of the mean). None with fewer than two values."""
     values = _flat(d)
     if len(values) < 2:
         return None
-    return exp(_EIGHTY_PERCENT_POWER * float(np.std(values, ddof=1)) / sqrt(len(values))) - 1
+    return exp(_EIGHTY_PERCENT_POWER * sqrt(float(np.var(values, ddof=1)) / len(values) + added)) - 1
 
 
 def adjust(d: ArrayLike, x: ArrayLike) -> Values:

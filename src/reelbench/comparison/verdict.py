@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from reelbench.bench.run_folder import RunFolder
 from reelbench.comparison.audits import counted, counted_per_clip
-from reelbench.comparison.calibrated import delta
+from reelbench.comparison.calibrated import delta, process_deviation
 from reelbench.comparison.folder import ComparisonFolder
 from reelbench.comparison.non_inferiority import judge_quality
 from reelbench.comparison.records import ComparisonRecord, Look
@@ -22,7 +22,12 @@ def decide(folder: ComparisonFolder, config: RunConfig, looks: Sequence[Look], c
     a, b = (RunFolder.open(folder.arm_folder(name)) for name in ("a", "b"))
     judging = config.comparison
     smallest, source = delta(judging.smallest_change, record.calibration)
-    rule = Rule(looks=config.measure.pairs.looks, delta=smallest, comparisons=comparisons)
+    rule = Rule(
+        looks=config.measure.pairs.looks,
+        delta=smallest,
+        comparisons=comparisons,
+        process_deviation=process_deviation(record.calibration),
+    )
     try:
         record.speed = judge_speed(record.pairs, rule, config.measure.pairs.statistic, source, looks)
         found_a, found_b = a.read_results(), b.read_results()

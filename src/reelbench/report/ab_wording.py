@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import ceil, floor
 from typing import Literal
 
+from reelbench.comparison.calibrated import proof
 from reelbench.comparison.records import Arm, Calibrated, ComparisonRecord, Effect, Quality
 from reelbench.comparison.sentence import also as also
 from reelbench.comparison.sentence import guard as guard
@@ -123,6 +124,8 @@ def calibration_line(found: Calibrated | None, fingerprint: str) -> str:
     )
     for slowdown, share in sorted(found.power.items(), key=lambda item: float(item[0])):
         line += f"; a real +{100 * float(slowdown):g} % found in {wording.percent(share)}"
+    if proof(found) == "unproven":
+        line += f"; unproven: up to {wording.percent(found.false_alarm_high, 1)} is possible"
     line += f"; floor ±{wording.percent(found.floor, 1)}"
     other = bool(found.fingerprint and fingerprint and found.fingerprint != fingerprint)
     return f"{line}; of another machine ({found.fingerprint})" if other else line

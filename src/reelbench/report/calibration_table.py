@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reelbench.comparison.calibrated import MOST_FALSE_ALARMS
+from reelbench.comparison.calibrated import MOST_FALSE_ALARMS, proof
 from reelbench.comparison.records import Calibrated, Share
 from reelbench.report.terminal import console
 from reelbench.report.wording import NONE, duration, percent, plain
@@ -69,7 +69,18 @@ def lines(found: Calibrated) -> list[str]:
             f"measured one after the other, as separate runs are, identical code differs by up to "
             f"{percent(found.floor_between_runs, 1)} (95 %)"
         )
-    if found.false_alarm_low > MOST_FALSE_ALARMS:
+    if found.process_deviation is not None:
+        said.append(
+            f"processes of the same code differ by {percent(found.process_deviation, 1)} (standard deviation; 95 % interval "
+            f"{percent(found.process_low, 1)} to {percent(found.process_high, 1)}, {found.processes} pairs of processes): "
+            "every later interval carries the upper end"
+        )
+    if proof(found) == "unproven":
+        said.append(
+            f"unproven: {found.decisions} decisions exclude a false-alarm rate above {percent(found.false_alarm_high, 1)} only, "
+            f"not one above {percent(MOST_FALSE_ALARMS)}; 72 without a false alarm would: reelbench calibrate --decisions 72"
+        )
+    if proof(found) == "too noisy":
         said.append(
             f"a gate refuses on this machine: its false-alarm rate is certainly above {percent(MOST_FALSE_ALARMS)} "
             f"(at least {percent(found.false_alarm_low, 1)})"

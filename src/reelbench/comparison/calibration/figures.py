@@ -9,6 +9,7 @@ from math import ceil, exp, log
 from statistics import median
 
 from reelbench.comparison.calibration.stretch import Decision
+from reelbench.comparison.processes import Components, components
 from reelbench.comparison.records import Calibrated, Pair, Share
 from reelbench.comparison.statistics import clopper_pearson, hodges_lehmann
 from reelbench.errors import InputError
@@ -35,6 +36,7 @@ def calibrated(
     off = [abs(decision.last.effect.ratio - 1) for decision in identical]
     low, high = quantile_bounds(off, FLOOR)
     apart = between_stretches(decisions)
+    luck = between_processes(identical)
     return Calibrated(
         created=created,
         fingerprint=fingerprint,
@@ -52,6 +54,11 @@ def calibrated(
         floor_low=low,
         floor_high=high,
         floor_between_runs=quantile(apart, FLOOR) if apart else None,
+        process_deviation=luck.between if luck else None,
+        process_low=luck.low if luck else None,
+        process_high=luck.high if luck else None,
+        pair_deviation=luck.pair if luck else None,
+        processes=luck.processes if luck else 0,
         smallest_change=smallest_change,
         median_pairs=median(decision.last.pairs for decision in identical),
         what=what,
@@ -97,6 +104,15 @@ def between_stretches(decisions: Sequence[Decision]) -> list[float]:
         if d:
             found.append(abs(exp(hodges_lehmann(d)) - 1))
     return found
+
+
+def between_processes(identical: Sequence[Decision]) -> Components | None:
+    """How far processes of the same code differ, over all decisions on identical code; every decision has processes of its own. None
+    where no two pairs shared processes. A and B of a pair are measured at the same time, so the machine's drift is not in it."""
+    pairs = [(index, pair) for index, decision in enumerate(identical) for pair in decision.pairs]
+    if any(pair.processes is None for _, pair in pairs):
+        return None
+    return components([pair.log_ratio for _, pair in pairs], [(index, pair.processes) for index, pair in pairs])
 
 
 def _by_clip(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:

@@ -25,7 +25,7 @@ from reelbench.bench.record_folder import read_record_file, settle_killed
 from reelbench.bench.run_folder import safe_name
 from reelbench.comparison.ab import Request, carry_out
 from reelbench.comparison.arms import ArmPlan
-from reelbench.comparison.calibrated import MOST_FALSE_ALARMS, read_calibration
+from reelbench.comparison.calibrated import MOST_FALSE_ALARMS, proof, read_calibration
 from reelbench.comparison.calibration.calibrate import calibrate
 from reelbench.comparison.folder import ComparisonFolder
 from reelbench.comparison.gate.arms import (
@@ -264,6 +264,12 @@ def new_record(order: Order, design: str, a: Side, b: Side, calibration: Calibra
         warnings.append("this machine was never calibrated: how often this gate raises a false alarm is not known")
     elif calibration is not None and calibration.false_alarm_low > MOST_FALSE_ALARMS:
         warnings.append("calibration found too many false alarms on this machine: a failure may mean nothing")
+    elif calibration is not None and proof(calibration) == "unproven":
+        warnings.append(
+            f"unproven: the {calibration.decisions} decisions of the calibration allow a false-alarm rate of up to "
+            f"{100 * calibration.false_alarm_high:.1f} % (at most {100 * MOST_FALSE_ALARMS:g} % is wanted); reelbench calibrate "
+            "--decisions 72 can prove it"
+        )
     return GateRecord.model_validate(
         {
             "id": f"{datetime.now():%Y%m%d-%H%M%S}-{safe_name(order.policy.name)}-{uuid4().hex[:6]}",

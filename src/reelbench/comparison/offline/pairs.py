@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from reelbench.comparison.calibrated import delta
+from reelbench.comparison.calibrated import delta, process_deviation
 from reelbench.comparison.offline.runs import Measured, faults, judge_results
 from reelbench.comparison.records import ArmName, ComparisonRecord, Look, Pair, Speed
-from reelbench.comparison.rule import Rule, judge_speed, log_ratios
+from reelbench.comparison.rule import Rule, judge_speed, log_ratios, shared_processes
 from reelbench.comparison.schedule import stretched
 from reelbench.config import Judging
 from reelbench.errors import EXIT_FAILED, InputError
@@ -69,10 +70,11 @@ def _speed(record: ComparisonRecord, original: ComparisonRecord, b: Measured, ju
     pairs = b.pairs
     smallest, source = delta(judging.smallest_change, record.calibration)
     measured = [clip for clip in b.record.clips if clip.status != "refused"]
-    rule = Rule(looks=stretched(pairs.looks, len(measured)), delta=smallest)
+    deviation = process_deviation(record.calibration)
+    rule = Rule(looks=stretched(pairs.looks, len(measured)), delta=smallest, process_deviation=deviation)
     made = original.speed.looks if original.speed else []
     if made:  # several comparisons may have been judged together: each look then used a smaller p
-        rule = Rule(looks=rule.looks, delta=smallest, comparisons=max(1, round(rule.threshold / made[0].threshold)))
-    d = log_ratios(record.pairs)
-    looks: list[Look] = [rule.look(d[: look.pairs]) for look in made]
+        rule = replace(rule, comparisons=max(1, round(rule.threshold / made[0].threshold)))
+    d, clusters = log_ratios(record.pairs), shared_processes(record.pairs)
+    looks: list[Look] = [rule.look(d[: look.pairs], clusters and clusters[: look.pairs]) for look in made]
     return judge_speed(record.pairs, rule, pairs.statistic, source, looks)
