@@ -115,6 +115,7 @@ def row(found: Decision) -> dict[str, Any]:
         "seconds": round(found.seconds, 1),
         "clip": found.pairs[0].clip,
         "delay_us": round(1e6 * next(iter(found.delays_s.values()), 0.0)),
+        "processes": [pair.processes for pair in found.pairs],
         "first": "".join(pair.order[0] for pair in found.pairs),
         "a_us": [round(1e6 * pair.a_s) for pair in found.pairs],
         "b_us": [round(1e6 * pair.b_s) for pair in found.pairs],

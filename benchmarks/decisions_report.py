@@ -11,6 +11,7 @@ from typing import Any
 
 from peers import RULES, Said
 
+from reelbench.comparison.processes import components
 from reelbench.comparison.rule import Rule
 from reelbench.comparison.statistics import clopper_pearson, hodges_lehmann
 from reelbench.report.wording import duration
@@ -24,16 +25,21 @@ LOOKS = (10, 15, 20, 25, 30)
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Samples of A and B, in the order of measuring (seconds), and how much slower B really was."""
+    """Samples of A and B, in the order of measuring (seconds), how much slower B really was, and which processes measured each pair
+    (None: not recorded)."""
 
     slow_down: float
     a: Sequence[float]
     b: Sequence[float]
+    processes: Sequence[int] | None = None
 
 
 def interleaved(decisions: Sequence[dict[str, Any]]) -> list[Question]:
     """As they were measured: A and B alternate within the same stretch of time."""
-    return [Question(one["slow_down"], _seconds(one["a_us"]), _seconds(one["b_us"])) for one in decisions]
+    return [
+        Question(one["slow_down"], _seconds(one["a_us"]), _seconds(one["b_us"]), one.get("processes"))
+        for one in decisions
+    ]
 
 
 def blocked(decisions: Sequence[dict[str, Any]]) -> list[Question]:
@@ -45,12 +51,12 @@ def blocked(decisions: Sequence[dict[str, Any]]) -> list[Question]:
     ]
 
 
-def reelbench(a: Sequence[float], b: Sequence[float]) -> tuple[Said, int]:
+def reelbench(a: Sequence[float], b: Sequence[float], processes: Sequence[int] | None = None) -> tuple[Said, int]:
     """The shipped rule on the pairs in their order: what it says, and after how many pairs."""
     d = [log(after) - log(before) for before, after in zip(a, b, strict=True)]
     rule = Rule(looks=LOOKS, delta=DELTA)
     for pairs in LOOKS:
-        verdict = rule.look(d[:pairs]).verdict
+        verdict = rule.look(d[:pairs], processes and processes[:pairs]).verdict
         if verdict != "inconclusive":
             break
     return (verdict if verdict in ("faster", "slower") else "same"), pairs  # type: ignore[return-value]
@@ -59,7 +65,7 @@ def reelbench(a: Sequence[float], b: Sequence[float]) -> tuple[Said, int]:
 def markdown(report: dict[str, Any]) -> str:
     decisions = report["decisions"]
     designs = {"interleaved": interleaved(decisions), "blocked": blocked(decisions)}
-    used = [reelbench(one.a, one.b)[1] for one in designs["interleaved"]]
+    used = [reelbench(one.a, one.b, one.processes)[1] for one in designs["interleaved"]]
     cut = [Question(one.slow_down, one.a[:n], one.b[:n]) for one, n in zip(designs["interleaved"], used, strict=True)]
     machine, code = report["environment"]["machine"], report["environment"]["code"]
     count = {size: sum(one["slow_down"] == size for one in decisions) for size in (0.0, 0.10, 0.05)}
@@ -107,18 +113,38 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 def _table(questions: Sequence[Question], *, peers_only: bool = False) -> list[str]:
-    rules: dict[str, Callable[[Sequence[float], Sequence[float]], Said]] = dict(RULES)
+    rules: dict[str, Callable[[Question], Said]] = {name: _of(rule) for name, rule in RULES.items()}
     if not peers_only:
-        rules = {REELBENCH: lambda a, b: reelbench(a, b)[0], **rules}
+        rules = {REELBENCH: lambda one: reelbench(one.a, one.b, one.processes)[0], **rules}
     lines = ["| rule | false alarms | rate | +10 % found | power | +5 % found | power |", "| --- |" + " ---: |" * 6]
     for name, rule in rules.items():
         cells: list[str] = []
         for size in (0.0, 0.10, 0.05):
             asked = [one for one in questions if one.slow_down == size]
-            hits = sum(rule(one.a, one.b) in (("slower",) if size else ("faster", "slower")) for one in asked)
+            hits = sum(rule(one) in (("slower",) if size else ("faster", "slower")) for one in asked)
             cells += [f"{hits} of {len(asked)}", _share(hits, len(asked))]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
+
+
+def _of(rule: Callable[[Sequence[float], Sequence[float]], Said]) -> Callable[[Question], Said]:
+    return lambda one: rule(one.a, one.b)
+
+
+def _luck(identical: Sequence[Question]) -> list[str]:
+    """How far processes of the same code differed, where more than one pair of them measured a decision."""
+    known = [(index, one) for index, one in enumerate(identical) if one.processes and len(set(one.processes)) > 1]
+    found = components(
+        [d for _, one in known for d in _logs(one)],
+        [(index, process) for index, one in known for process in one.processes or ()],
+    )
+    if found is None:
+        return []
+    bounds = f"95 % interval {100 * found.low:.1f} to {100 * found.high:.1f}"
+    return [
+        f"- processes of the same code differ by {100 * found.between:.1f} % (standard deviation; {bounds}; "
+        f"{found.processes} pairs of processes), pairs of the same two processes by {100 * found.pair:.1f} %"
+    ]
 
 
 def _conditions(decisions: Sequence[dict[str, Any]]) -> list[str]:
@@ -137,6 +163,7 @@ def _conditions(decisions: Sequence[dict[str, Any]]) -> list[str]:
         f"- run-queue delay, over all threads of a worker: {fmean(queue):.3f} s a second on average, at most {max(queue):.2f}"
         if queue
         else "- the kernel does not report run-queue delay",
+        *_luck(identical),
     ]
     for size in (0.10, 0.05):
         estimates = [hodges_lehmann(_logs(one)) for one in questions if one.slow_down == size]

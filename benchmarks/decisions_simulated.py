@@ -179,8 +179,8 @@ def markdown(report: dict[str, Any]) -> str:
     lines += [
         "",
         "## Quality",
-        f"B loses {LOSS:.2f} on {100 * LOSING:g} % of all clips; elsewhere it differs from A by the scatter (standard deviation). The sentence "
-        "is wrong where it says 'not worse' and names a share of clips that may lose of less than that.",
+        f"B loses {LOSS:.2f} on {100 * LOSING:g} % of all clips; elsewhere it differs from A by the scatter (standard deviation). "
+        "The sentence is wrong where it says 'not worse' and names a share of clips that may lose of less than that.",
         "",
         "| clips | scatter elsewhere | 'not worse' said | 'not worse' and the share named is too small | smallest share named |",
         "| ---: | ---: | ---: | ---: | ---: |",

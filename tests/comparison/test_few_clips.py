@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,16 @@ from reelbench.bench.records import QualityRecord
 from reelbench.comparison.non_inferiority import judge_quality
 from reelbench.comparison.records import Quality
 from reelbench.comparison.sentence import _quality as words
-from reelbench.corpus.clip import Truth, TruthFrame, TruthObject
+from reelbench.corpus.clip import Truth, TruthFace, TruthFaces, TruthFrame, TruthObject, TruthPalette, TruthSpan
+from reelbench.quality.ages import AgeQuality
+from reelbench.quality.audio import AudioQuality
 from reelbench.quality.detection import DetectionQuality
+from reelbench.quality.faces import EyeQuality
+from reelbench.quality.masks import MaskQuality
+from reelbench.quality.narration import NarrationQuality
+from reelbench.quality.palettes import PaletteQuality
+from reelbench.quality.spans import SpanQuality
+from reelbench.quality.speech import SpeechQuality
 from reelbench.results import AnalyzerResult, Event
 
 
@@ -69,7 +78,7 @@ def detections(flood: int) -> Quality:
             Event(start_s=0, end_s=2, label="kite", score=0.99, box=(50.0 * i, 500, 50.0 * i + 9, 509))
             for i in range(wrong)
         ]
-        events = tuple([*right, *false])
+        events = (*right, *false)
         results = {
             clip: AnalyzerResult(analyzer="object_detection", clip=clip, duration_s=2, events=events) for clip in truths
         }
@@ -115,7 +124,7 @@ def judged_beside_truth(per_clip: dict[str, dict[str, tuple[float, float]]], **o
         b.model_copy(update=options.pop("of_b", {})),
         clips=[*names(5), *per_clip],
         counts={"seconds of events": total},
-        counts_per_clip={**dict.fromkeys(names(5), {"seconds of events": (10.0, 10.0)}), **per_clip},
+        counts_per_clip={**{clip: {"seconds of events": (10.0, 10.0)} for clip in names(5)}, **per_clip},
         **options,
     )
 
@@ -148,3 +157,65 @@ def test_agreement_on_clips_without_truth_counts_beside_the_truth_on_others() ->
     of_b = {"agreement": {"agreement_f1": 0.2}, "agreement_per_clip": agreed}
     quality = judged_beside_truth(bare, of_b=of_b, least_agreement=0.9)
     assert quality.verdict == "worse" and "on the 3 clips without ground truth" in quality.reason
+
+
+def _guards_of(metric: Any, a: tuple[Event, ...], b: tuple[Event, ...], truth: Truth) -> Quality:
+    """The verdict on two clips with the same truth, by ``metric``, where A finds ``a`` and B finds ``b``."""
+    records = []
+    for events in (a, b):
+        results = {
+            clip: AnalyzerResult(analyzer="x", clip=clip, duration_s=10, events=events, sampled_s=(1.0,))
+            for clip in names(2)
+        }
+        scores = metric.against_truth(results, dict.fromkeys(results, truth))
+        per_clip = {clip: dict(found) for clip, found in scores.per_clip.items()}
+        records.append(QualityRecord(primary=metric.primary, guards=dict(metric.guards), per_clip=per_clip))
+    return judge_quality(*records, clips=names(2))
+
+
+def test_one_event_over_the_whole_clip_breaks_the_guardrail_of_overlap() -> None:
+    truth = Truth(calls=(TruthSpan(start_s=4, end_s=5, label="subscribe"),))
+    right, whole = (Event(start_s=at, end_s=end, label="subscribe", score=1) for at, end in ((4, 5), (0, 10)))
+    quality = _guards_of(SpanQuality("calls", "shorter"), (right,), (whole,), truth)
+    assert quality.mean_a == quality.mean_b == 1.0, "event F1 does not see it"
+    assert (quality.verdict, quality.guards["event_overlap"].mean_b) == ("worse", pytest.approx(0.1))
+
+
+def test_a_palette_of_every_colour_breaks_the_guardrail_of_precision() -> None:
+    colours = (("#cc2020", 0.5), ("#20a0a0", 0.5))
+    truth = Truth(palettes=(TruthPalette(start_s=0, end_s=10, colours=colours),))
+    hexes = [f"#{r:02x}{g:02x}40" for r in range(0, 256, 64) for g in range(0, 256, 64)]
+
+    def palette(found: list[str]) -> Event:
+        listed = [{"hex": one, "share": 1 / len(found)} for one in found]
+        return Event(start_s=0, end_s=10, label="palette", score=1, attributes={"colours": listed})
+
+    exact = [colour for colour, _ in colours]
+    quality = _guards_of(PaletteQuality(), (palette(exact),), (palette([*exact, *hexes]),), truth)
+    assert quality.mean_a == quality.mean_b == 1.0, "palette recall does not see it"
+    assert quality.verdict == "worse" and quality.guards["palette_precision"].mean_b < 0.2
+
+
+def test_leaving_out_hard_faces_breaks_the_guardrail_of_faces_found() -> None:
+    def face(at: float, age: float) -> TruthFace:
+        return TruthFace(box=(at, 0, at + 10, 10), eyes=((at + 2, 3), (at + 8, 3)), age=age)
+
+    truth = Truth(faces=(TruthFaces(t_s=1.0, faces=(face(0, 30), face(100, 70))),))
+    easy, hard = (
+        Event(start_s=0, end_s=2, label="face", score=1, box=(at, 0, at + 10, 10), attributes={"age_years": age})
+        for at, age in ((0.0, 30.0), (100.0, 50.0))
+    )
+    quality = _guards_of(AgeQuality(), (easy, hard), (easy,), truth)
+    assert quality.mean_b == 1.0 > quality.mean_a, "the score gains by it"  # type: ignore[operator]
+    assert quality.of_metric == "not worse" and quality.verdict == "worse"
+
+
+def test_every_guardrail_is_a_figure_that_its_metric_gives() -> None:
+    """A misspelt guardrail would guard nothing: each must be named in the module that computes it."""
+    for metric in (AgeQuality, AudioQuality, DetectionQuality, EyeQuality, MaskQuality, NarrationQuality, PaletteQuality,
+                   SpanQuality, SpeechQuality):  # fmt: skip
+        source = inspect.getsource(inspect.getmodule(metric))  # type: ignore[arg-type]
+        for name in metric.guards:
+            computed = source.count(f'"{name}"') + source.count(f"{{prefix}}{name}")
+            shared = name in ("precision", "recall") and "rates(" in source
+            assert computed > 1 or shared, f"{metric.__name__}: {name}"

@@ -86,9 +86,8 @@ class Warmup(_Model):
 
 class QualityRecord(_Model):
     """``overall`` and ``per_clip`` are against ground truth; ``agreement…`` against the results of the variant ``reference``.
-    ``also``: metrics beside the primary one that must not get worse, each with what is better, 'more' or 'less'; ``guards``: guardrails,
-    written likewise. ``complete``: the
-    primary one counts whatever is missed or invented."""
+    ``also``: metrics beside the primary one that must not get worse, each with what is better, 'more' or 'less'; ``guards``:
+    guardrails, written likewise. ``complete``: the primary one counts whatever is missed or invented."""
 
     primary: str = ""
     also: dict[str, str] = Field(default_factory=dict)

@@ -23,8 +23,9 @@ from reelbench.comparison.without_truth import Counts, clips_out_of_bounds, judg
 from reelbench.errors import InputError
 
 FEW_CLIPS = 20
-GUARD_SHARE = 0.05
-"""How much of A's mean a guardrail may lose. Wider than the margin: a guardrail is there for what fools the primary metric."""
+GUARD_SHARE, LEAST_GUARD = 0.05, 0.02
+"""How much of A's mean a guardrail may lose, and the least that it may. Wider than the margin: a guardrail is there for what fools
+the primary metric. All guardrails are shares of 1, so that 0.02 is two points even where A's mean is next to nothing."""
 _SEVERITY: tuple[QualityVerdict, ...] = ("not worse", "underpowered", "worse")
 
 
@@ -35,7 +36,7 @@ def judge_quality(
     margin_share: float = 0.01,
     identical: Collection[str] = (),
     clips: Collection[str],
-    counts: Counts = {},
+    counts: Mapping[str, tuple[float, float]] = {},
     counts_per_clip: Mapping[str, Counts] = {},
     counts_bounds: tuple[float, float] = (0.5, 2.0),
     least_agreement: float | None = None,
@@ -96,7 +97,7 @@ def _judge_others(
         if judged := _other(_paired(a, b, clips, name), better, margin_share):
             quality.also[name] = judged
     for name, better in a.guards.items():
-        if judged := _other(_paired(a, b, clips, name), better, GUARD_SHARE):
+        if judged := _other(_paired(a, b, clips, name), better, GUARD_SHARE, LEAST_GUARD):
             judged.verdict = _guard(judged)
             quality.guards[name] = judged
     if others := [*quality.also.values(), *quality.guards.values()]:
@@ -104,7 +105,9 @@ def _judge_others(
         quality.verdict = max([quality.verdict, *(one.verdict for one in others)], key=_SEVERITY.index)
 
 
-def _other(scores: Mapping[str, ClipQuality], better: str, margin_share: float) -> AlsoJudged | None:
+def _other(
+    scores: Mapping[str, ClipQuality], better: str, margin_share: float, least: float = 0.0
+) -> AlsoJudged | None:
     """A metric other than the primary one; None with fewer than two clips."""
     if len(scores) < LEAST_CLIPS:
         return None
@@ -112,7 +115,7 @@ def _other(scores: Mapping[str, ClipQuality], better: str, margin_share: float) 
     mean_a, mean_b = (float(np.mean([getattr(score, arm) for score in scores.values()])) for arm in ("a", "b"))
     gains = [sign * (score.b - score.a) for score in scores.values()]
     low, high = one_sided_bounds(gains)
-    margin = margin_share * abs(mean_a)
+    margin = max(margin_share * abs(mean_a), least)
     losing = _losing(gains, margin)
     return AlsoJudged(
         verdict=place(low, high, -margin)[0],

@@ -65,7 +65,8 @@ class Speed(_Model):
     ``delta``: the smallest relative change that counts (0.03 = 3 %); ``delta_source`` says where it comes from.
     ``minimum_detectable``: the relative change that this many pairs would have found with 80 % power, from their own spread.
     ``process_deviation``: how far processes of the same code differ (0.02 = 2 %), as the interval takes it: the largest of what was
-    calibrated or assumed and what these pairs show; None where no pairs share processes. ``pairs_needed``: for 'inconclusive', about how many pairs would decide at the present estimate; None where none would.
+    calibrated or assumed and what these pairs show; None where no pairs share processes.
+    ``pairs_needed``: for 'inconclusive', about how many pairs would decide at the present estimate; None where none would.
     """
 
     verdict: Verdict
@@ -115,11 +116,12 @@ class Quality(_Model):
     above -``margin``; 'worse': ``high`` lies below -``margin``, or the counts are out of bounds; else 'underpowered'. ``few`` is said
     aloud: fewer than 20 clips were judged. Clips that all differ by exactly the same have no spread, and no ``low`` and ``high``.
     ``losing_clips`` lose more than the margin, and ``hidden_share`` is the one-sided 95 % upper bound (binomial) of the share of
-    clips like these that do: what so few clips cannot exclude. ``agreement`` (F1 or the like of B with A on clips without truth) is reported beside it.
+    clips like these that do: what so few clips cannot exclude. ``agreement`` (F1 or the like of B with A on
+    clips without truth) is reported beside it.
     ``overall_a`` and ``overall_b`` are the metric over all clips together, as the run's own table shows it. Where ``also`` holds other
     metrics, ``verdict`` is the worst of all, and ``of_metric`` that of the primary one alone; so with
-    ``guards``, the guardrails, which must not fall by more than 5 %. ``remarks``: sentences about single clips
-    and counts (an arm that rightly found nothing where the other found something; counts that ground truth outweighs).
+    ``guards``, the guardrails, which may lose 5 %, or 0.02 where that is more. ``remarks``: sentences about single clips and counts
+    (an arm that rightly found nothing where the other found something; counts that ground truth outweighs).
     """
 
     verdict: QualityVerdict

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -27,6 +28,8 @@ class AgeQuality:
 
     primary = "age_score"
     primary_name = "age score"
+    guards: ClassVar[dict[str, str]] = {"found": "more"}
+    """The score is over found faces: who leaves the hard ones out would gain by it."""
 
     def __init__(self, iou: Share = 0.3) -> None:
         if not 0 < iou <= 1:

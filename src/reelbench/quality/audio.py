@@ -41,6 +41,8 @@ class AudioQuality:
     primary = "loudness_score"
     primary_name = "loudness score"
     also: ClassVar[dict[str, str]] = {"tempo_accuracy": "more"}
+    guards: ClassVar[dict[str, str]] = {"key_accuracy": "more"}
+    """Neither loudness nor tempo falls with a wrong key."""
 
     def against_truth(self, results: Mapping[str, AnalyzerResult], truths: Mapping[str, Truth]) -> Scores:
         absent: dict[str, str] = {}

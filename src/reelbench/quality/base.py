@@ -60,8 +60,8 @@ class Metric(Protocol):
     primary: str
     """The metric that gates and tables show, e.g. 'map50'; more of it is better.
 
-    A metric may have ``also: Mapping[str, 'more' | 'less']``: others that must not get worse, and of which more or less is better; ``guards``,
-    written likewise: guardrails, which a change that fools the primary metric would spoil, and which may lose up to 5 %; and
+    A metric may have ``also: Mapping[str, 'more' | 'less']``: others that must not get worse, and of which more or less is better;
+    ``guards``, written likewise: guardrails, which a change that fools the primary metric would spoil, and may lose up to 5 %; and
     ``complete: bool``: whether the primary one falls with whatever is missed or invented in a clip that has ground truth, of all that
     the analyzer reports; left out, it does not."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import ClassVar
 
 import numpy as np
 from pydantic import NonNegativeFloat
@@ -49,6 +50,8 @@ class EyeQuality:
 
     primary = "eyes_f1"
     primary_name = "eyes found (F1)"
+    guards: ClassVar[dict[str, str]] = {"blink_f1": "more", "looking_f1": "more"}
+    """Eyes may be found rightly, and every blink and look be wrong."""
 
     def __init__(self, error: NonNegativeFloat = 0.1, blink_s: NonNegativeFloat = 0.1) -> None:
         if not 0 < error <= 1 or blink_s < 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,8 @@ class MaskQuality:
 
     primary = "iou"
     primary_name = "mask IoU"
+    guards: ClassVar[dict[str, str]] = {"false_people": "less"}
+    """The overlap is judged where people are; who is found where nobody is costs it nothing."""
 
     def __init__(self, instants_per_s: PositiveFloat = 5.0) -> None:
         if not instants_per_s > 0:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 
@@ -31,6 +32,8 @@ class NarrationQuality:
 
     primary = "distinct_segments"
     primary_name = "distinct segments"
+    guards: ClassVar[dict[str, str]] = {"covered": "more", "repeated_share": "less"}
+    """One sentence in all is as distinct as can be; what is left untold does not show."""
 
     def against_truth(self, results: Mapping[str, AnalyzerResult], truths: Mapping[str, Truth]) -> Scores:
         """The metrics that need no truth, for the clips that ``truths`` holds."""

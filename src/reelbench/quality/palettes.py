@@ -15,19 +15,24 @@ NEAR = 5.0
 Colours = Sequence[tuple[str, float]]
 _Found = list[tuple[float, float]]
 """(weight, ΔE2000 of the nearest colour) for each expected colour; the weight is its share times the seconds."""
+_Both = tuple[_Found, _Found]
+"""The expected colours, each with the nearest found one; the found colours, each with the nearest expected one."""
 
 
 class PaletteQuality:
     """``palette_recall``: the share of the area whose colour is in the palette of that time, to within ΔE2000 of 5. ``delta_e``: the
-    mean ΔE2000 (CIE 142-2001) from each expected colour to the nearest that was found, weighted by area and time."""
+    mean ΔE2000 (CIE 142-2001) from each expected colour to the nearest that was found, weighted by area and time.
+    ``palette_precision``: the share of the colours of a palette, each with the same weight, that are in the picture."""
 
     primary = "palette_recall"
     primary_name = "palette recall"
     also: ClassVar[dict[str, str]] = {"delta_e": "less"}
+    guards: ClassVar[dict[str, str]] = {"palette_precision": "more"}
+    """A palette of a thousand colours holds every colour."""
 
     def against_truth(self, results: Mapping[str, AnalyzerResult], truths: Mapping[str, Truth]) -> Scores:
         absent: dict[str, str] = {}
-        clips: dict[str, _Found] = {}
+        clips: dict[str, _Both] = {}
         for clip, truth in truths.items():
             if truth.palettes is None:
                 absent[clip] = "its ground truth says nothing of colours"
@@ -50,23 +55,36 @@ class PaletteQuality:
         return _scores(clips, absent, "agreement_")
 
 
-def _scores(clips: Mapping[str, _Found], absent: Mapping[str, str], prefix: str) -> Scores:
-    pooled = [pair for found in clips.values() for pair in found]
-    return collect(_outcome(pooled, prefix), {clip: _outcome(found, prefix) for clip, found in clips.items()}, absent)
+def _scores(clips: Mapping[str, _Both], absent: Mapping[str, str], prefix: str) -> Scores:
+    pooled = tuple([pair for both in clips.values() for pair in both[side]] for side in (0, 1))
+    return collect(
+        _outcome((pooled[0], pooled[1]), prefix),
+        {clip: _outcome(found, prefix) for clip, found in clips.items()},
+        absent,
+    )
 
 
-def _outcome(found: _Found, prefix: str) -> Outcome:
-    names = (f"{prefix}palette_recall", f"{prefix}delta_e")
+def _outcome(both: _Both, prefix: str) -> Outcome:
+    names = (f"{prefix}palette_recall", f"{prefix}delta_e", f"{prefix}palette_precision")
+    found, claimed = both
     weight = sum(share for share, _ in found)
     if not weight:
         return {}, dict.fromkeys(names, "no palette is known")
-    near = sum(share for share, distance in found if distance <= NEAR)
-    return {names[0]: near / weight, names[1]: sum(share * distance for share, distance in found) / weight}, {}
+    metrics = {names[0]: _near(found), names[1]: sum(share * distance for share, distance in found) / weight}
+    if not claimed:
+        return metrics, {names[2]: "no palette was found"}
+    return metrics | {names[2]: _near(claimed)}, {}
 
 
-def _found(expected: Sequence[tuple[float, float, Colours]], events: Sequence[Event]) -> _Found:
+def _near(pairs: _Found) -> float:
+    """The share, by weight, of colours that have a partner within `NEAR`."""
+    return sum(weight for weight, distance in pairs if distance <= NEAR) / sum(weight for weight, _ in pairs)
+
+
+def _found(expected: Sequence[tuple[float, float, Colours]], events: Sequence[Event]) -> _Both:
     """An interval is judged by the palettes that overlap it, each for as long as it does; what none covers counts as black."""
     pairs: _Found = []
+    claimed: _Found = []
     for start_s, end_s, colours in expected:
         covered = 0.0
         for event in events:
@@ -76,9 +94,12 @@ def _found(expected: Sequence[tuple[float, float, Colours]], events: Sequence[Ev
                 pairs += [
                     (share * seconds, min(delta_e(colour, other) for other, _ in got)) for colour, share in colours
                 ]
+                if colours:
+                    nearest = [min(delta_e(colour, other) for other, _ in colours) for colour, _ in got]
+                    claimed += [(seconds / len(got), distance) for distance in nearest]
         if (rest := end_s - start_s - covered) > 1e-6:
             pairs += [(share * rest, delta_e(colour, "#000000")) for colour, share in colours]
-    return pairs
+    return pairs, claimed
 
 
 def _colours(event: Event) -> list[tuple[str, float]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -29,11 +29,14 @@ class SpanQuality:
     ``least`` seconds apart (an interval that starts with the clip is then no boundary, and is left out), ``by='start'`` likewise, with
     those that start with the clip. Each is matched at most once, so that as many as possible are. ``labels``: events with another
     label are not judged; null judges all. ``gaps``: what the gaps between the intervals of the ground truth are called; they are then
-    what is to be found.
+    what is to be found. ``event_overlap``, with ``by='shorter'`` only: intersection over union of all seconds that are expected
+    and found, label by label.
     """
 
     primary = "event_f1"
     primary_name = "event F1"
+    guards: ClassVar[dict[str, str]] = {"event_overlap": "more"}
+    """One event over the whole clip overlaps the shorter one as far as can be."""
 
     def __init__(
         self, part: str, by: By = "iou", least: float = 0.5, labels: Sequence[str] | None = None, gaps: str = ""
@@ -51,6 +54,7 @@ class SpanQuality:
     def against_truth(self, results: Mapping[str, AnalyzerResult], truths: Mapping[str, Truth]) -> Scores:
         absent: dict[str, str] = {}
         clips: dict[str, Counted] = {}
+        seconds: dict[str, tuple[float, float]] = {}
         for clip, truth in truths.items():
             expected = getattr(truth, self._part)
             if expected is None:
@@ -60,7 +64,9 @@ class SpanQuality:
             else:
                 wanted = _gaps(expected, self._gaps) if self._gaps else expected
                 clips[clip] = self._count(wanted, results[clip].events)
-        return _scores(clips, absent, "event_")
+                seconds[clip] = self._seconds(wanted, results[clip].events)
+        scores = _scores(clips, absent, "event_")
+        return _with_overlap(scores, seconds) if self._by == "shorter" else scores
 
     def agreement(self, results: Mapping[str, AnalyzerResult], reference: Mapping[str, AnalyzerResult]) -> Scores:
         absent = {clip: "has no result" for clip in reference if clip not in results}
@@ -75,6 +81,16 @@ class SpanQuality:
         wanted, found = self._judged(expected), self._judged(events)
         right = matched(wanted, found, self._by, self._least)
         return right, len(found) - right, len(wanted) - right
+
+    def _seconds(self, expected: Sequence[Event | TruthSpan], events: Sequence[Event]) -> tuple[float, float]:
+        """Seconds that are expected and found, and that are either, summed over labels."""
+        wanted, found = self._judged(expected), self._judged(events)
+        both = either = 0.0
+        for label in {one[0] for one in (*wanted, *found)}:
+            a, b = (_length([one for one in side if one[0] == label]) for side in (wanted, found))
+            whole = _length([one for one in (*wanted, *found) if one[0] == label])
+            both, either = both + a + b - whole, either + whole
+        return both, either
 
     def _judged(self, spans: Sequence[Event | TruthSpan]) -> list[Span]:
         judged = [(one.label, one.start_s, one.end_s) for one in spans]
@@ -110,6 +126,27 @@ def _gaps(spans: Sequence[TruthSpan], label: str) -> list[TruthSpan]:
     return [
         TruthSpan(start_s=a.end_s, end_s=b.start_s, label=label) for a, b in pairwise(ordered) if b.start_s > a.end_s
     ]
+
+
+def _length(spans: Sequence[Span]) -> float:
+    """Seconds that at least one of the intervals covers."""
+    total, until = 0.0, 0.0
+    for _, start, end in sorted(spans, key=lambda one: one[1:]):
+        total += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return total
+
+
+def _with_overlap(scores: Scores, seconds: Mapping[str, tuple[float, float]]) -> Scores:
+    """The same with ``event_overlap``, where anything lasts."""
+    lasting = {clip: both / either for clip, (both, either) in seconds.items() if either > 0}
+    per_clip = {
+        clip: {**metrics, **({"event_overlap": lasting[clip]} if clip in lasting else {})}
+        for clip, metrics in scores.per_clip.items()
+    }
+    whole = sum(either for _, either in seconds.values())
+    pooled = {"event_overlap": sum(both for both, _ in seconds.values()) / whole} if whole > 0 else {}
+    return Scores({**scores.overall, **pooled}, per_clip, scores.absent)
 
 
 def _scores(clips: Mapping[str, Counted], absent: Mapping[str, str], prefix: str) -> Scores:

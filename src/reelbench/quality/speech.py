@@ -51,6 +51,8 @@ class SpeechQuality:
     primary = "rate_score"
     primary_name = "syllable rate score"
     also: ClassVar[dict[str, str]] = {"vad_f1": "more"}
+    guards: ClassVar[dict[str, str]] = {"false_speech": "less"}
+    """Speech that is invented on clips without any has no F1 to lower."""
 
     def against_truth(self, results: Mapping[str, AnalyzerResult], truths: Mapping[str, Truth]) -> Scores:
         """Score the clips that ``truths`` holds; ``overall`` pools all their windows and frames. Keys of ``absent``: a clip that was
