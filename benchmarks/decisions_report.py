@@ -11,7 +11,7 @@ from typing import Any
 
 from peers import RULES, Said
 
-from reelbench.comparison.processes import components
+from reelbench.comparison.clusters import components
 from reelbench.comparison.rule import Rule
 from reelbench.comparison.statistics import clopper_pearson, hodges_lehmann
 from reelbench.report.wording import duration

@@ -27,8 +27,8 @@ import numpy as np
 
 from reelbench.bench.environment import environment
 from reelbench.bench.records import QualityRecord
+from reelbench.comparison.clusters import ASSUMED, components, restart_every
 from reelbench.comparison.non_inferiority import judge_quality
-from reelbench.comparison.processes import ASSUMED, components, restart_every
 from reelbench.comparison.rule import Rule
 from reelbench.comparison.statistics import clopper_pearson
 from reelbench.paths import write_text

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from reelbench.comparison.processes import ASSUMED, restart_every
+from reelbench.comparison.clusters import ASSUMED, restart_every
 from reelbench.comparison.records import Calibrated
 from reelbench.errors import InputError
 from reelbench.paths import write_text

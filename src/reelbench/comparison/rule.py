@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reelbench.comparison.processes import ASSUMED, added_variance, components
+from reelbench.comparison.clusters import ASSUMED, added_variance, components
 from reelbench.comparison.records import Effect, Look, Pair, Speed, Verdict
 from reelbench.comparison.statistics import (
     Values,

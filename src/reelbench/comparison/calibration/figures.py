@@ -9,7 +9,7 @@ from math import ceil, exp, log
 from statistics import median
 
 from reelbench.comparison.calibration.stretch import Decision
-from reelbench.comparison.processes import Components, components
+from reelbench.comparison.clusters import Components, components
 from reelbench.comparison.records import Calibrated, Pair, Share
 from reelbench.comparison.statistics import clopper_pearson, hodges_lehmann
 from reelbench.errors import InputError

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reelbench.comparison.calibrated import proof, restarts
-from reelbench.comparison.processes import ASSUMED, added_variance, components, restart_every
+from reelbench.comparison.clusters import ASSUMED, added_variance, components, restart_every
 from reelbench.comparison.records import Calibrated, Pair
 from reelbench.comparison.rule import Rule, judge_speed, shared_processes
 
