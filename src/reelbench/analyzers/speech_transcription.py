@@ -11,7 +11,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource
 from reelbench.analyzers.speech.encoded import encode_once
 from reelbench.analyzers.speech.pieces import features_in_pieces, voice_in_pieces
-from reelbench.engines import whisper_random
+from reelbench.engines import ctranslate2_parity, whisper_random
 from reelbench.engines.base import Availability, Evidence
 from reelbench.engines.proofs import proven
 from reelbench.engines.random_weights import RANDOM, REASON
@@ -89,6 +89,10 @@ class SpeechTranscription(Plain):
     def prepare(self, store: WeightsSource) -> None:
         if self._random and self._architecture:
             whisper_random.prepare(store.derived(self._random), self._architecture)
+        if _PRECISIONS[self._compute] != "fp32":
+            model = self._folder(store) / "model.bin"
+            folder = store.derived(ctranslate2_parity.key(model))
+            ctranslate2_parity.prove(folder, model, self._device, self._compute, _PRECISIONS[self._compute])
 
     def load(self, store: WeightsSource) -> None:
         try:

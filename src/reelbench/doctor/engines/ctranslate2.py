@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from functools import partial
 from importlib.metadata import version
 from math import sqrt
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from reelbench.doctor.engine_check import EngineCheck, Found, Material
 from reelbench.engines import nvidia, whisper_random
 from reelbench.engines.base import Availability
+from reelbench.engines.ctranslate2_parity import encode
 from reelbench.engines.parity import compare
 
 _COMPUTE = {"fp32": "float32", "int8": "int8", "fp16": "float16"}
@@ -49,26 +49,18 @@ def _run(device: str, precision: str, material: Material) -> Iterator[Found]:
     expected = _encoded(specification.encoder, sound[0], size.width // 64)
     folder = material.folder / "whisper"
     whisper_random.write(folder, specification, tokenizer)
-    found = _encode(folder, device, precision, sound)
+    found = encode(folder, device, _COMPUTE[precision], sound)
     yield "known Whisper encoder", compare(precision, [{"y": expected}], [{"y": found}])
     files = [material.file(f"{_STORE}/{name}") for name in _REAL]
     if precision != "fp32" and all(files) and files[0] is not None:
         real, sound = files[0].parent, _sound(80)
-        one, other = _encode(real, "cpu", "fp32", sound), _encode(real, device, precision, sound)
+        one, other = encode(real, "cpu", "float32", sound), encode(real, device, _COMPUTE[precision], sound)
         yield _STORE, compare(precision, [{"y": one}], [{"y": other}])
 
 
 def _sound(bands: int) -> NDArray[np.float32]:
     """Half a minute of noise as a spectrogram."""
     return np.random.default_rng(5).standard_normal((1, bands, 3000), np.float32)
-
-
-def _encode(folder: Path, device: str, precision: str, sound: NDArray[np.float32]) -> NDArray[np.float32]:
-    import ctranslate2
-
-    model = ctranslate2.models.Whisper(str(folder), device=device, compute_type=_COMPUTE[precision])
-    answer = model.encode(ctranslate2.StorageView.from_array(sound), to_cpu=True)
-    return np.asarray(answer, np.float32)
 
 
 def _encoded(encoder: Any, sound: NDArray[np.float32], heads: int) -> NDArray[np.float64]:
