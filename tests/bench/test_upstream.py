@@ -33,7 +33,12 @@ def run(clips: Path, *settings: str) -> RunFolder:
 
 
 def test_it_is_handed_the_results_of_those_upstream(clips: Path) -> None:
-    result = run(clips).read_results()["a.mp4"]
+    folder = run(clips)
+    result = folder.read_results()["a.mp4"]
+    cost = folder.record.upstream["brightness"]
+    assert cost.clips == 1 and cost.seconds > 0 and cost.cpu_s > 0
+    assert cost.text("brightness") in folder.record.notes
+    assert run(clips).record.upstream["brightness"] == cost, "it is kept with the results"
     assert result.analyzer == "echo"
     assert [event.label for event in result.events] == ["brightness"] * 10
     kept = list((clips.parent / "runs" / "reference").rglob("*.json"))

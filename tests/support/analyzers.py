@@ -14,10 +14,11 @@ from reelbench.engines.base import Availability, Evidence
 from reelbench.engines.parity import ParityError
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Event
+from support.clips import title_of
 
 
 class Brightness:
-    """One event a sampled frame. ``faults`` maps a clip's name to 'raise', 'segfault', 'killed', 'hang', 'exit' or 'unstable';
+    """One event a sampled frame. ``faults``: a clip's name → 'raise', 'segfault', 'killed', 'hang', 'exit' or 'unstable';
     ``once`` names a file: where it is given, the fault happens only until that file exists.
 
     ``wrong_here`` is what `prepare` finds wrong with its network on this machine. ``burn_ms`` is what a frame costs in processor
@@ -63,7 +64,7 @@ class Brightness:
             _fail(self._load_fault)
 
     def analyze(self, material: Material) -> AnalyzerResult:
-        fault = self._faults.get(material.clip, "")
+        fault = self._faults.get(title_of(material.info.path), "") if self._faults else ""
         self._passes += 1
         time.sleep(self._pause_s)
         events, frames = [], 0

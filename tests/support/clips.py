@@ -73,6 +73,7 @@ def make_clip(
     stamps = list(times) if times is not None else [index / fps for index in range(frames)]
     settings = {"movflags": "+faststart"} if faststart else {}
     with av.open(str(path), "w", options=settings) as container:
+        container.metadata["title"] = path.name
         stream: Any = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
         stream.width, stream.height = size
         stream.pix_fmt = pixel_format
@@ -125,6 +126,12 @@ def write_tone(container: Any, stream: Any, seconds: float, start_s: float = 0.0
         frame.pts = first + round(start_s * rate)
         container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
+
+
+def title_of(path: Path) -> str:
+    """The name that a clip of `make_clip` was made under, whatever the file is called now."""
+    with av.open(str(path)) as container:
+        return str(container.metadata.get("title", ""))
 
 
 def make_audio_only(path: Path, seconds: float = 1.0) -> Path:

@@ -116,10 +116,16 @@ class Analyzer(Protocol):
     def close(self) -> None: ...
 
 
-class Plain:
-    """What most analyzers have in common: no weights, one frame a step, nothing to build or load, nothing to let go. A subclass says
-    what is different about it."""
+def is_deterministic(analyzer: Analyzer) -> bool:
+    """Whether each pass over a clip must find the same; an analyzer for which that is not so has ``deterministic = False``."""
+    return bool(getattr(analyzer, "deterministic", Plain.deterministic))
 
+
+class Plain:
+    """What most analyzers have in common: the same input gives the same result, no weights, one frame a
+    step, nothing to build or load, nothing to let go. A subclass says what is different about it."""
+
+    deterministic: bool = True
     weights: tuple[str, ...] = ()
 
     @property

@@ -4,25 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
+from random import SystemRandom
+from statistics import median
+from time import perf_counter, sleep
 from typing import Any, Protocol, TypeVar
+from weakref import proxy
 
+from reelbench.bench.agreeing import events_digest, same_events
 from reelbench.bench.decoded import corrected, note_facts
 from reelbench.bench.evidence_check import checked_evidence
-from reelbench.bench.process import Code, WorkerProcess, checked_result, clip_message
+from reelbench.bench.observed import Observation, late_work, remembered, steady_s, unknown_copy
+from reelbench.bench.private_clips import PrivateClips
+from reelbench.bench.process import Code, WorkerProcess, checked_result
+from reelbench.bench.process_tree import tree_cpu_s
 from reelbench.bench.records import ClipRecord, Warmup
+from reelbench.bench.reencode import LONGEST_S, reencoded
 from reelbench.bench.reference import Upstream
 from reelbench.bench.restarting import ClipFailure, LoadFailed, RestartingWorker
 from reelbench.bench.run_folder import RunFolder
 from reelbench.bench.stationarity import stationary
 from reelbench.bench.worker import Job
-from reelbench.config import Measure, digest
-from reelbench.errors import AnalyzerError
+from reelbench.config import Measure
+from reelbench.errors import AnalyzerError, MediaError
 from reelbench.media.types import ClipInfo
 from reelbench.models.space import LowDisk
 from reelbench.results import AnalyzerResult
 
 T = TypeVar("T")
 Sample = dict[str, Any]
+
+
+LATE_WATCH_S, LATE_WATCH_MOST_S, LATE_NOTICED_S = 0.2, 2.0, 0.001
+OPINIONS = 3
 
 
 class Progress(Protocol):
@@ -55,7 +69,8 @@ class LiveClip:
     info: ClipInfo
     done: int = 0
     seconds: float = 0.0
-    digest: str = ""
+    found: AnalyzerResult | None = None
+    """The result of the first pass."""
 
     @property
     def name(self) -> str:
@@ -88,7 +103,10 @@ class LiveRun:
         self._upstream = upstream or Upstream()
         self._measure, self._progress = measure, progress
         self._record = folder.record
-        self._workers = RestartingWorker(self._load)
+        self._shown = PrivateClips([self.job.log.parent])
+        # Weak: a cycle would keep the folder's lock until the collector comes by.
+        this = proxy(self)
+        self._workers = RestartingWorker(lambda: this._load())
         self._warm = False
         self._planned = False
         self.package = ""
@@ -105,7 +123,8 @@ class LiveRun:
             if clip.done:  # a run that was killed may have saved a pass and not yet the record
                 clip.record.repetitions = clip.done
                 clip.record.status = "measured" if clip.record.status == "pending" else clip.record.status
-        for text in self._upstream.notes:
+        self._record.upstream = dict(self._upstream.costs)
+        for text in [*self._upstream.notes, *(cost.text(name) for name, cost in self._upstream.costs.items())]:
             self.note(text)
         for name, failure in self._upstream.failed.items():
             self._give_up(self.clips[name], failure)
@@ -128,9 +147,10 @@ class LiveRun:
         """Whether ``clip``, on which another arm failed, fails here as well: one pass that is not timed. Raises LoadFailed."""
         if clip.failed:
             return True
-        message = clip_message(clip.name, clip.info, self._upstream.of(clip.name))
-        timeout_s = self._measure.clip_timeout_s
-        got = self._attempt(clip, told, lambda worker: worker.ask("untimed", message, timeout_s=timeout_s))
+        given, timeout_s = self._upstream.of(clip.name), self._measure.clip_timeout_s
+        got = self._attempt(
+            clip, told, lambda worker: worker.ask_clip("untimed", clip.name, clip.info, given, timeout_s)
+        )
         return isinstance(got, ClipFailure)
 
     def set_back(self, clip: LiveClip, passes: int) -> None:
@@ -147,8 +167,8 @@ class LiveRun:
 
     def ask(self, request: str, clip: LiveClip, timeout_s: float) -> Any:
         """An unmeasured request about a clip ('untimed', 'repeated'). Raises MediaError and AnalyzerError."""
-        message = clip_message(clip.name, clip.info, self._upstream.of(clip.name))
-        return self._ready(clip, lambda phase: None).ask(request, message, timeout_s=timeout_s)
+        given = self._upstream.of(clip.name)
+        return self._ready(clip, lambda phase: None).ask_clip(request, clip.name, clip.info, given, timeout_s)
 
     def _attempt(
         self, clip: LiveClip, told: Callable[[str], None], work: Callable[[WorkerProcess], T]
@@ -177,6 +197,66 @@ class LiveRun:
         answer = self._analyze(worker, clip, f"pass {clip.done + 1}", told)
         return answer, checked_result(answer["result"], clip.name)
 
+    def observe_copy(self) -> list[Observation]:
+        """One pass over a copy of one clip that nobody has seen before, and a look at what the worker does after its answer.
+
+        The clip is drawn at random among the measured ones, the long ones left out where there are short ones.
+        """
+        rows = {name: self._timed_rows(name) for name in self.clips}
+        measured = [clip for clip in self.clips.values() if rows[clip.name] and not clip.failed]
+        if not measured:
+            return []
+        most_s = max(LONGEST_S, min(clip.info.duration_s for clip in measured))
+        clip = SystemRandom().choice([clip for clip in measured if clip.info.duration_s <= most_s])
+        per_second = median(steady_s(row) / max(row["duration_s"], 1e-9) for row in rows[clip.name])
+        worker = self._ready(clip, lambda phase: None)
+        copy_s = clip_s = inf
+        late = None
+        for _ in range(OPINIONS):  # a busy neighbour slows a copy down once, a memory does not know any
+            try:
+                info = reencoded(clip.info, self._shown.empty_folder(), self.job.limits)
+            except MediaError as error:
+                name = unknown_copy(clip.name, 1.0, 1.0).name
+                return [Observation(name=name, status="not applicable", text=error.message)]
+            try:
+                row = self._copy_row(worker, clip, info)
+            except (AnalyzerError, MediaError) as error:
+                text = f"{clip.name} was measured, but on a copy of it the analyzer fails: {error.message}"
+                return [Observation(name=unknown_copy(clip.name, 1.0, 1.0).name, status="failed", text=text)]
+            late = late or self._late_work(worker, row)
+            if steady_s(row) < copy_s:
+                copy_s, clip_s = steady_s(row), per_second * row["duration_s"]
+            if not remembered(clip_s, copy_s):
+                break
+        return [unknown_copy(clip.name, clip_s, copy_s), *([late] if late else [])]
+
+    def _copy_row(self, worker: WorkerProcess, clip: LiveClip, info: ClipInfo) -> Sample:
+        given, timeout_s = self._upstream.of(clip.name), self._measure.clip_timeout_s
+        delay_s = self.delays_s.get(clip.name, 0.0)
+        answer = worker.analyze(f"copy of {clip.name}", info, timeout_s, None, delay_s, given)
+        sample: Sample = answer["sample"]
+        return sample | seen_from_outside(worker, len(self.starts_s))
+
+    def _late_work(self, worker: WorkerProcess, row: Sample) -> Observation:
+        before_s, started = tree_cpu_s(worker.pid), perf_counter()
+        late_s, most_s = 0.0, LATE_WATCH_S
+        while perf_counter() - started < most_s:
+            sleep(LATE_WATCH_S)
+            now_s = tree_cpu_s(worker.pid) - before_s
+            # On a busy machine what goes on in the background gets a core now and then: it is watched for longer.
+            most_s = LATE_WATCH_MOST_S if now_s - late_s > LATE_NOTICED_S else LATE_WATCH_S
+            late_s = now_s
+        return late_work(late_s, row["cpu_s"], perf_counter() - started)
+
+    def _timed_rows(self, clip: str) -> list[Sample]:
+        return [row for row in self.folder.samples if row["clip"] == clip and row["kind"] == "timed"]
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds so far of the worker that is up, with all that it started; 0 where none is."""
+        process = self._workers.process
+        return tree_cpu_s(process.pid) if process is not None else 0.0
+
     @property
     def parent_cpu_share(self) -> float:
         """CPU seconds of this process for each second of a pass while it was timed, over all passes that it asked for."""
@@ -188,19 +268,26 @@ class LiveRun:
         self._workers.stop()
 
     def kill(self) -> None:
+        """End the worker, and remove what it was shown."""
         self._workers.kill()
+        self._shown.close()
 
     def _keep(self, clip: LiveClip, answer: dict[str, Any], result: AnalyzerResult) -> Sample:
         sample: Sample = answer["sample"]
-        self.folder.add_pass(clip.name, "timed", clip.done, sample, answer["frames"])
-        found = digest(result.model_dump(mode="json"))
         if clip.done == 0:
+            clip.found = result
             self.folder.write_result(result)
-        elif clip.digest and found != clip.digest:
+        elif clip.found is None:
+            clip.found = self.folder.read_results().get(clip.name, result)
+        same = same_events(result, clip.found or result)
+        sample["events"] = events_digest(clip.found if same and clip.found else result)
+        if not same:
             self.note(f"{clip.name}: results differ between passes: the variant is not deterministic")
+        if not self._record.deterministic:
+            self.folder.write_pass_result(result, clip.done)
+        self.folder.add_pass(clip.name, "timed", clip.done, sample, answer["frames"])
         for sentence in note_facts(clip.record, answer):
             self.note(sentence)
-        clip.digest = found
         clip.done += 1
         clip.seconds += sample["total_s"]
         clip.record.repetitions = clip.done
@@ -216,7 +303,7 @@ class LiveRun:
     def _load(self) -> WorkerProcess:
         self._progress.stage("loading")
         try:
-            worker = WorkerProcess(self.job, self.code)
+            worker = WorkerProcess(self.job, self.code, clips=self._shown)
             load_s = worker.ask("load", timeout_s=self._measure.load_timeout_s)
         except AnalyzerError as error:
             raise LoadFailed(f"cannot load: {error.message}", f"{self.job.log} has the details") from error
@@ -263,6 +350,7 @@ class LiveRun:
             )
             sample = answer["sample"]
             sample["parent_cpu_s"] = worker.waiting_cpu_s
+            sample |= seen_from_outside(worker, len(self.starts_s))
             self._parent_cpu_s += sample["parent_cpu_s"]
             self._watched_s += sample["total_s"]
             return answer
@@ -278,3 +366,14 @@ class LiveRun:
     def note(self, text: str) -> None:
         if text not in self._record.notes:
             self._record.notes.append(text)
+
+
+def seen_from_outside(worker: WorkerProcess, number: int) -> Sample:
+    """The columns of a sample that the parent knows by itself, of the pass that was just made (`records.SAMPLE_COLUMNS`)."""
+    return {
+        "request_s": worker.watched.wall_s,
+        "request_queue_s": worker.watched.queue_s,
+        "request_cpu_s": worker.watched.cpu_s,
+        "crossed_bytes": worker.crossed_bytes,
+        "worker": number,
+    }

@@ -1,4 +1,4 @@
-"""One pass over one clip: opened, decoded, analyzed. The clock runs from before the first to after the last."""
+"""One pass over one clip: opened, decoded, analyzed. The clock runs from before the first until the result is plain text."""
 
 from __future__ import annotations
 
@@ -53,6 +53,8 @@ def one_pass(
             result = analyzer.analyze(Material(name, info, phases, frames, audio, upstream))
     else:
         result = analyzer.analyze(Material(name, info, phases, audio=audio, upstream=upstream))
+    # Whatever a result still has to work out when it is read belongs to the pass.
+    text, sampled, inferred = result.model_dump_json(), int(result.frames_sampled), int(result.frames_inferred)
     ended = perf_counter()
     usage = meter.stop()
 
@@ -67,14 +69,15 @@ def one_pass(
         "decode_busy_s": audio_s + (stream.busy_s if stream else 0.0),
         **asdict(usage),
         "frames_decoded": stream.frames_decoded if stream else 0,
-        "frames_sampled": result.frames_sampled,
-        "frames_inferred": result.frames_inferred,
+        "frames_sampled": sampled,
+        "frames_inferred": inferred,
+        "frames_handed": len(frames.pts_s) if frames else 0,
         "duration_s": info.duration_s,
     }
     return {
         "sample": sample,
         "frames": list(zip(frames.pts_s, frames.step_seconds(ended, analyzer.step), strict=True)) if frames else [],
-        "result": result.model_dump_json(),
+        "result": text,
         **decoded_facts(stream, sound.damage if sound is not None else {}, decode),
     }
 

@@ -43,6 +43,9 @@ class Passes:
                 shuffle.shuffle(wanted)
                 for clip in wanted:
                     self._live.pass_over(clip, lambda phase, name=clip.name: self._tell(name, phase))  # type: ignore[misc]
+            if self._clips:
+                self._progress.stage("a copy of a clip")
+                self._folder.record.observed = self._live.observe_copy()
             self._live.stop()
             self._folder.record.summary["parent_cpu_share"] = self._live.parent_cpu_share
         finally:

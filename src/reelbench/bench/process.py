@@ -20,6 +20,8 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
+from reelbench.bench.private_clips import PrivateClips
+from reelbench.bench.watching import Watch, Watched
 from reelbench.bench.worker import Job
 from reelbench.engines.parity import ParityError
 from reelbench.errors import AnalyzerError, MediaError
@@ -94,11 +96,20 @@ class WorkerProcess:
 
     ``waiting_cpu_s``: CPU seconds that this process used while the last request was worked on: all of its other threads, and what the
     waiting one did about reports of progress. Beginning and ending to wait is left out: the worker has not begun by then, or has ended.
+    ``watched``: the last request as it was seen from here. ``crossed_bytes``: the JSON of results
+    that came and went with the last clip.
     """
 
-    def __init__(self, job: Job, code: Code | None = None, *, wait: bool = True) -> None:
-        """With ``wait`` off it returns at once: `take` gives 'ready' when the process is up."""
+    def __init__(
+        self, job: Job, code: Code | None = None, *, wait: bool = True, clips: PrivateClips | None = None
+    ) -> None:
+        """With ``wait`` off it returns at once: `take` gives 'ready' when the process is up.
+
+        ``clips`` show clips to the worker; without them it has its own, for as long as it lives.
+        """
         code = code or Code()
+        self.clips, self._own_clips = clips or PrivateClips([job.log.parent]), clips is None
+        self.watched, self.crossed_bytes = Watched(0.0, 0.0, 0.0), 0
         ours, theirs = socket.socketpair()
         started = perf_counter()
         try:
@@ -165,8 +176,34 @@ class WorkerProcess:
         upstream: Mapping[str, AnalyzerResult] = {},
     ) -> Any:
         """One measured pass (`reelbench.bench.one_pass`); ``delay_s`` is burnt at each frame."""
-        clip = {**clip_message(name, info, upstream), "delay_s": delay_s}
-        return self.ask("analyze", clip, timeout_s=timeout_s, progress=progress)
+        return self.ask_clip("analyze", name, info, upstream, timeout_s, progress, delay_s)
+
+    def ask_clip(
+        self,
+        request: str,
+        name: str,
+        info: ClipInfo,
+        upstream: Mapping[str, AnalyzerResult],
+        timeout_s: float,
+        progress: Progress | None = None,
+        delay_s: float = 0.0,
+    ) -> Any:
+        """A request about a clip, which the worker is shown under another name (`PrivateClips`); raises what `ask` does."""
+        shown = self.clips.show(name, info)
+        message = {**shown.message(upstream), "delay_s": delay_s}
+        try:
+            answer = self.ask(request, message, timeout_s=timeout_s, progress=progress)
+        except MediaError as error:
+            raise MediaError(shown.original_names(error.message), shown.original_names(error.hint)) from error
+        except WorkerDied:
+            raise
+        except AnalyzerError as error:
+            raise AnalyzerError(shown.original_names(error.message), error.hint) from error
+        self.crossed_bytes = sum(len(text) for text in message["upstream"].values())
+        if isinstance(answer, dict) and "result" in answer:
+            self.crossed_bytes += len(str(answer["result"]))
+            answer["result"] = shown.result(str(answer["result"]))
+        return shown.result(answer) if isinstance(answer, str) else answer
 
     def ask(self, request: str, value: Any = None, *, timeout_s: float, progress: Progress | None = None) -> Any:
         """Send a request and wait for its answer.
@@ -175,11 +212,13 @@ class WorkerProcess:
         computes something else here than in FP32, WorkerDied where the process
         crashed or did not answer in time (it is killed then).
         """
+        watch = Watch(self.pid)
         try:
             self._pipe.send((request, value))
         except OSError as error:
             raise WorkerDied(self._last_words()) from error
         kind, answer = self._receive(timeout_s, progress)
+        self.watched = watch.stop()
         if kind == "refused":
             raise MediaError(*answer)
         if kind == "failed":
@@ -240,6 +279,8 @@ class WorkerProcess:
             self._process.kill()
         self._process.wait()
         self._pipe.close()
+        if self._own_clips:
+            self.clips.close()
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 import time
@@ -9,14 +10,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from reelbench.bench.process_tree import descendants, tree_cpu_s
+
 _SELF = Path("/proc/self")
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Between two readings. ``cpu_s``: all threads. ``run_queue_s``: summed over threads, the time that they were ready to run
+    """Between two readings. ``cpu_s``: all threads and child processes.
+    ``run_queue_s``: summed over threads, the time that they were ready to run
     and waited for a core (second field of /proc/self/task/*/schedstat; None where the kernel does not say).
-    ``rss_peak_bytes``: the highest resident size in between."""
+    ``rss_peak_bytes``: the highest resident size in between, with that of each child process that is there at the end."""
 
     cpu_s: float
     run_queue_s: float | None
@@ -30,27 +34,40 @@ class UsageMeter:
     def start(self) -> None:
         _reset_peaks()
         self._delays = _delays()
-        self._cpu = time.process_time()
+        self._cpu = _cpu_s()
 
     def stop(self) -> Usage:
-        cpu = time.process_time() - self._cpu
+        cpu = _cpu_s() - self._cpu
         after = _delays()
         delay: float | None = None
         if after is not None and self._delays is not None:
             delay = sum(value - self._delays.get(thread, 0) for thread, value in after.items()) / 1e9
-        return Usage(cpu, delay, rss_peak_bytes(), _vram_peak())
+        return Usage(cpu, delay, rss_peak_bytes() + _children_peak_bytes(), _vram_peak())
+
+
+def _cpu_s() -> float:
+    return tree_cpu_s(os.getpid()) or time.process_time()
+
+
+def _children_peak_bytes() -> int:
+    return sum(_peak_of(Path(f"/proc/{pid}")) for pid in descendants(os.getpid()))
 
 
 def rss_peak_bytes() -> int:
     """Peak resident size since the last reset (Linux), else since the process began."""
-    try:
-        for line in (_SELF / "status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
+    if found := _peak_of(_SELF):
+        return found
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _peak_of(process: Path) -> int:
+    """Bytes; 0 where the process is gone or the system does not say."""
+    with suppress(OSError):
+        for line in (process / "status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 def _reset_peaks() -> None:

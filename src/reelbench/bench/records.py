@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from reelbench.bench.observed import Observation
 from reelbench.results import Readable
 
 RUN_VERSION = 1
@@ -29,8 +30,12 @@ frames (all of the decoding where nothing is decoded ahead); ``decode_busy_s`` i
 SAMPLE_COLUMNS = (
     "clip", "kind", "repetition", "started", "total_s", *(f"{phase}_s" for phase in PHASES), "decode_busy_s",
     "cpu_s", "run_queue_s", "rss_peak_bytes", "vram_peak_bytes", "frames_decoded", "frames_sampled", "frames_inferred", "duration_s",
+    "frames_handed", "request_s", "request_queue_s", "request_cpu_s", "crossed_bytes", "worker", "events",
 )  # fmt: skip
-"""``kind`` is 'warmup' or 'timed'; ``started`` is Unix time; ``vram_peak_bytes`` is null without a GPU."""
+"""``kind`` is 'warmup' or 'timed'; ``started`` is Unix time; ``vram_peak_bytes`` is null without a GPU. What the
+last line names was seen from outside of the analyzer (`reelbench.bench.observed`), and is null in older runs:
+``frames_handed`` are the frames that it took, ``request_…`` is a `reelbench.bench.watching.Watched`, ``crossed_bytes``
+the JSON of results, both ways, ``worker`` which start of the process it was, ``events`` the sha256 of what was found."""
 
 FRAME_COLUMNS = ("clip", "repetition", "index", "pts_s", "step_s")
 """``step_s``: wall seconds from asking for this frame to asking for the next, averaged over the frames of one step (batch)."""
@@ -101,6 +106,24 @@ class QualityRecord(_Model):
     absent: dict[str, str] = Field(default_factory=dict)
 
 
+class UpstreamCost(_Model):
+    """What an analyzer upstream took for the clips of a run, one pass each: it is not part of the variant's own time.
+
+    ``seconds`` and ``cpu_s`` are over all ``clips`` that it gave a result for, as the parent saw the pass that made it."""
+
+    variant: str
+    seconds: float = 0.0
+    cpu_s: float = 0.0
+    clips: int = 0
+
+    def text(self, name: str) -> str:
+        """A sentence for the notes of a run."""
+        return (
+            f"upstream, not in these times: {name} {self.variant} took {self.seconds:.3g} s for {self.clips} "
+            f"clip{'s' if self.clips != 1 else ''} ({self.cpu_s:.3g} s of CPU time)"
+        )
+
+
 class RunRecord(_Model):
     """One (analyzer, variant, corpus) measured once.
 
@@ -109,7 +132,9 @@ class RunRecord(_Model):
     ``invalid`` says why the figures must not be used (evidence contradicts the request, …); empty for a valid run.
     ``summary`` holds the figures of the table: x_realtime, frames_per_s, frame_ms_p50, frame_ms_p95, cold_start_s, rss_peak_bytes,
     total_s_median (per pass), <phase>_s_median, <phase>_s_p95, cpu_s_median, run_queue_share, parent_cpu_share …
-    ``comparison`` is the id of the comparison that this run is an arm of; empty for a run of its own.
+    ``comparison`` is the id of the comparison that this run is an arm of; empty for a run of its own. ``observed``: what the parent
+    saw, held against what the worker reported. ``deterministic``: what the analyzer declares. ``upstream``: what the results that
+    it is handed cost, by analyzer.
     """
 
     version: int = RUN_VERSION
@@ -136,3 +161,6 @@ class RunRecord(_Model):
     notes: list[str] = Field(default_factory=list)
     mlflow_run_id: str | None = None
     comparison: str = ""
+    deterministic: bool = True
+    observed: list[Observation] = Field(default_factory=list)
+    upstream: dict[str, UpstreamCost] = Field(default_factory=dict)

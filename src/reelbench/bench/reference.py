@@ -3,6 +3,7 @@ analyzers upstream. One untimed pass each, kept until anything that it depends o
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from reelbench import __version__
 from reelbench.bench.decoded import corrected
 from reelbench.bench.environment import git_state
 from reelbench.bench.process import WorkerProcess, checked_result
+from reelbench.bench.records import UpstreamCost
 from reelbench.bench.restarting import ClipFailure, LoadFailed, RestartingWorker
 from reelbench.bench.worker import Job
 from reelbench.config import RunConfig, digest, instantiate, other_analyzer, other_variant
@@ -27,16 +29,20 @@ Results = dict[str, AnalyzerResult]
 """By clip."""
 Failures = dict[str, ClipFailure]
 """By clip."""
+Costs = dict[str, tuple[float, float]]
+"""Wall and CPU seconds of the one pass that a result was made in, by clip."""
 
 
 @dataclass
 class Upstream:
     """What the analyzers upstream found: ``results`` by clip and by their name. ``failed`` are the clips that lack something which is
-    needed, with the reason; ``notes`` say which clips go without something that is merely welcome."""
+    needed, with the reason; ``notes`` say which clips go without something that is merely welcome;
+    ``costs`` say what the results took, by analyzer."""
 
     results: dict[str, Results] = field(default_factory=dict)
     failed: Failures = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    costs: dict[str, UpstreamCost] = field(default_factory=dict)
 
     def of(self, clip: str) -> Results:
         """The results for one clip, by analyzer."""
@@ -55,7 +61,9 @@ def reference_results(
 
     Raises UnavailableError where the reference cannot run here and LoadFailed where it cannot be loaded.
     """
-    return _kept(other_variant(overrides, config.analyzer.reference), clips, infos, store, overrides, log)
+    reference = other_variant(overrides, config.analyzer.reference)
+    results, failures, _ = _kept(reference, clips, infos, store, overrides, log)
+    return results, failures
 
 
 def upstream_results(
@@ -84,11 +92,17 @@ def upstream_results(
         wanted = [clip for clip in clips if clip.name not in found.failed]
         try:
             other = other_analyzer(overrides, name, named[name])
-            results, failures = _kept(other, wanted, infos, store, overrides, log)
+            results, failures, costs = _kept(other, wanted, infos, store, overrides, log)
         except UnavailableError as error:
             if needed:
                 raise UnavailableError(f"{name}, upstream, is unavailable here: {error.message}", error.hint) from error
             continue
+        found.costs[name] = UpstreamCost(
+            variant=named[name],
+            seconds=sum(wall_s for wall_s, _ in costs.values()),
+            cpu_s=sum(cpu_s for _, cpu_s in costs.values()),
+            clips=len(costs),
+        )
         for clip, result in results.items():
             found.results[clip][name] = result
         for clip, failure in failures.items():
@@ -108,9 +122,9 @@ def _kept(
     store: ModelStore,
     overrides: Sequence[str],
     log: Path,
-) -> tuple[Results, Failures]:
-    """The results of this configuration, from ``<runs_dir>/reference`` where they are still true, else made now; and the clips that
-    it failed on, which is not kept: the next run tries them again."""
+) -> tuple[Results, Failures, Costs]:
+    """The results of this configuration, from ``<runs_dir>/reference`` where they are still true, else made now; the clips that
+    it failed on, which is not kept: the next run tries them again; and what each result took when it was made."""
     analyzer = instantiate(config.analyzer.constructor)
     if not (verdict := analyzer.available()).ok:
         raise UnavailableError(verdict.reason, verdict.mend)
@@ -122,9 +136,10 @@ def _kept(
     folder = config.runs_dir / "reference" / key[:16]
 
     files = {clip.name: folder / f"{clip.sha256[:32]}.json" for clip in clips}
-    found = {name: result for name, file in files.items() if (result := _read(file)) is not None}
+    costs = {name: cost for name, file in files.items() if (cost := _read_cost(file)) is not None}
+    found = {name: result for name in costs if (result := _read(files[name])) is not None}
     if not (missing := [clip for clip in clips if clip.name not in found]):
-        return found, {}
+        return found, {}, costs
     given = upstream_results(config, missing, infos, store, overrides, log)
     failures = dict(given.failed)
     with RestartingWorker(lambda: _loaded(config, log)) as worker:
@@ -135,9 +150,10 @@ def _kept(
             if isinstance(got, ClipFailure):
                 failures[clip.name] = got
                 continue
-            write_text(files[clip.name], got.model_dump_json(), exact=True)
-            found[clip.name] = got
-    return found, failures
+            found[clip.name], costs[clip.name] = got
+            write_text(files[clip.name].with_suffix(".cost"), json.dumps(costs[clip.name]))
+            write_text(files[clip.name], found[clip.name].model_dump_json(), exact=True)
+    return found, failures, {name: cost for name, cost in costs.items() if name in found}
 
 
 def _read(file: Path) -> AnalyzerResult | None:
@@ -145,6 +161,15 @@ def _read(file: Path) -> AnalyzerResult | None:
     try:
         return AnalyzerResult.model_validate_json(file.read_bytes())
     except (OSError, ValidationError):
+        return None
+
+
+def _read_cost(file: Path) -> tuple[float, float] | None:
+    """What a kept result took; None where that is not known: it is then made anew."""
+    try:
+        wall_s, cpu_s = json.loads(file.with_suffix(".cost").read_bytes())
+        return float(wall_s), float(cpu_s)
+    except (OSError, ValueError, TypeError):
         return None
 
 
@@ -167,9 +192,12 @@ def _loaded(config: RunConfig, log: Path) -> WorkerProcess:
     return process
 
 
-def _pass(process: WorkerProcess, clip: Clip, info: ClipInfo, config: RunConfig, given: Upstream) -> AnalyzerResult:
+def _pass(
+    process: WorkerProcess, clip: Clip, info: ClipInfo, config: RunConfig, given: Upstream
+) -> tuple[AnalyzerResult, tuple[float, float]]:
     timeout_s, upstream = config.measure.clip_timeout_s, given.of(clip.name)
     answer = process.analyze(clip.name, info, timeout_s, None, upstream=upstream)
     if (exact := corrected(info, answer)) is not info:
         answer = process.analyze(clip.name, exact, timeout_s, None, upstream=upstream)
-    return checked_result(answer["result"], clip.name)
+    # As the parent saw it: what is not measured is not believed either.
+    return checked_result(answer["result"], clip.name), (process.watched.wall_s, process.watched.cpu_s)

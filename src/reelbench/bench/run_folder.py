@@ -96,6 +96,26 @@ class RunFolder:
     def write_result(self, result: AnalyzerResult) -> None:
         write_text(self.result_path(result.clip), result.model_dump_json(indent=1), exact=True)
 
+    def write_pass_result(self, result: AnalyzerResult, repetition: int) -> None:
+        """The result of one pass of an analyzer that is not deterministic."""
+        path = self.path / "results" / "passes" / f"{safe_name(result.clip)}.{repetition}.json"
+        path.parent.mkdir(exist_ok=True)
+        write_text(path, result.model_dump_json(), exact=True)
+
+    def read_pass_results(self) -> list[dict[str, AnalyzerResult]]:
+        """What each pass found, one dictionary by clip for each; a clip with fewer passes is in fewer of them."""
+        folder, found = self.path / "results" / "passes", list[dict[str, AnalyzerResult]]()
+        most = max(self.passes().values(), default=0)
+        for repetition in range(most):
+            files = {clip.name: folder / f"{safe_name(clip.name)}.{repetition}.json" for clip in self.record.clips}
+            one = {
+                name: AnalyzerResult.model_validate_json(file.read_bytes())
+                for name, file in files.items()
+                if file.is_file()
+            }
+            found += [one] if one else []
+        return found
+
     def result_path(self, clip: str) -> Path:
         return self.path / "results" / f"{safe_name(clip)}.json"
 
@@ -143,6 +163,6 @@ def _write_table(path: Path, rows: list[Row], columns: tuple[str, ...]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.table({name: [row[name] for row in rows] for name in columns})
+    table = pa.table({name: [row.get(name) for row in rows] for name in columns})
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary)

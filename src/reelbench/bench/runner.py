@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reelbench.bench.live import Progress
+from reelbench.bench.observed import check_passes, contradictions
 from reelbench.bench.passes import Passes
 from reelbench.bench.records import QualityRecord
 from reelbench.bench.reference import reference_results
@@ -86,7 +87,9 @@ def conclude(folder: RunFolder) -> None:
     record.summary |= summarize(folder.samples, folder.frames)
     record.summary["cold_start_s"] = record.cold_start.total_s
     record.status = "failed" if any(clip.status == "failed" for clip in record.clips) else "finished"
-    record.invalid = str(record.evidence.get("contradiction", ""))
+    record.observed = [*check_passes(folder.samples, record.deterministic), *record.observed]
+    reasons = str(record.evidence.get("contradiction", "")), contradictions(record.observed)
+    record.invalid = "; ".join(reason for reason in reasons if reason)
     if not any(row["kind"] == "timed" for row in folder.samples):
         record.invalid = "nothing could be measured"
 

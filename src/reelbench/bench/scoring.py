@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 from reelbench.bench.records import QualityRecord
 from reelbench.bench.run_folder import RunFolder
 from reelbench.config import RunConfig, instantiate
-from reelbench.corpus.clip import Clip
+from reelbench.corpus.clip import Clip, Truth
+from reelbench.quality.base import Metric, Scores
 from reelbench.results import AnalyzerResult
 
 
 def against_truth(config: RunConfig, folder: RunFolder, clips: Sequence[Clip]) -> tuple[QualityRecord, list[Clip]]:
     """Scores of the measured clips that have ground truth, and the measured clips that have none.
+
+    Where the analyzer is not deterministic each pass is scored, and a score is the mean over the passes.
 
     An analyzer whose quality means nothing (random weights) says so by ``quality_absent_reason``; nothing is left to score then.
     """
@@ -31,10 +35,26 @@ def against_truth(config: RunConfig, folder: RunFolder, clips: Sequence[Clip]) -
         return record, []
     truths = {clip.name: clip.truth for clip in measured if clip.truth is not None}
     if truths:
-        scores = metric.against_truth(results, truths)
-        record.overall, record.per_clip = dict(scores.overall), {k: dict(v) for k, v in scores.per_clip.items()}
-        record.absent |= dict(scores.absent)
+        passes = [] if folder.record.deterministic else folder.read_pass_results()
+        scored = [_scores(metric, found, truths) for found in passes or [results]]
+        record.overall = _mean([scores.overall for scores in scored])
+        record.per_clip = {
+            clip: _mean([scores.per_clip.get(clip, {}) for scores in scored])
+            for clip in dict.fromkeys(clip for scores in scored for clip in scores.per_clip)
+        }
+        for scores in scored:
+            record.absent |= dict(scores.absent)
     return record, [clip for clip in measured if clip.truth is None]
+
+
+def _scores(metric: Metric, results: Mapping[str, AnalyzerResult], truths: Mapping[str, Truth]) -> Scores:
+    return metric.against_truth(results, {clip: truth for clip, truth in truths.items() if clip in results})
+
+
+def _mean(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Each metric's mean over the passes that have it."""
+    names = dict.fromkeys(name for one in scores for name in one)
+    return {name: fmean(one[name] for one in scores if name in one) for name in names}
 
 
 def add_agreement(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reelbench.analyzers.base import Analyzer
+from reelbench.analyzers.base import Analyzer, is_deterministic
 from reelbench.bench.environment import environment
 from reelbench.bench.live import Progress
 from reelbench.bench.process import Code, WorkerProcess
@@ -169,6 +169,7 @@ def new_record(
         resume_key=key,
         weights=weights,
         clips=clips.records(),
+        deterministic=is_deterministic(ready.analyzer),
     )
 
 

@@ -18,7 +18,7 @@ from reelbench.bench.runner import conclude
 from reelbench.bench.scoring import add_agreement, against_truth
 from reelbench.bench.setup import Clips, open_clips
 from reelbench.comparison.arms import ArmPlan, check_alike, open_arm, plan
-from reelbench.comparison.audits import audit_arm, audit_parent, parent_share
+from reelbench.comparison.audits import audit_arm, audit_observed, audit_parent, audit_whole_cost, parent_share
 from reelbench.comparison.calibrated import delta, process_deviation, read_calibration, restarts
 from reelbench.comparison.folder import ComparisonFolder, find_interrupted, new_id
 from reelbench.comparison.pairing import ARMS, Pairing, one_sided
@@ -83,8 +83,14 @@ def carry_out(request: Request, progress: Progress) -> ComparisonFolder:
         record.parent_cpu_share = parent_share(record.pairs)
         progress.stage("audits")
         record.audits = _audits(request, lives, record, config)
+        for name in ARMS:
+            progress.stage(f"audits: a copy of a clip, arm {name}")
+            lives[name].folder.record.observed = lives[name].observe_copy()
         pairing.stop()
         _conclude_arms(request, lives, clips, folder)
+        for name in ARMS:
+            record.audits += audit_observed(name, lives[name], record.pairs)
+        record.audits += audit_whole_cost(lives, record.pairs)
         decide(folder, config, pairing.looks, request.comparisons)
         if unequal := one_sided(lives):
             record.status = "failed"

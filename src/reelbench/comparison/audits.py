@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import exp, log1p
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 
+from reelbench.bench.agreeing import same_events
 from reelbench.bench.live import LiveClip, LiveRun
+from reelbench.bench.observed import Observation, idle
 from reelbench.comparison.records import ArmName, Audit, Pair
 from reelbench.comparison.rule import log_ratios
 from reelbench.comparison.statistics import hodges_lehmann
@@ -72,6 +74,45 @@ def audit_parent(pairs: Sequence[Pair], delta: float) -> Audit:
     return Audit(name=title, status="passed" if moved <= allowed else "failed", text=text)
 
 
+def audit_observed(name: ArmName, live: LiveRun, pairs: Sequence[Pair]) -> list[Audit]:
+    """What the parent saw of an arm, held against what its worker reported (`reelbench.bench.observed`)."""
+    found = [*live.folder.record.observed, *_idle(name, pairs)]
+    return [Audit(name=one.name, arm=name, status=one.status, text=one.text) for one in found]
+
+
+def _idle(name: ArmName, pairs: Sequence[Pair]) -> list[Observation]:
+    other: ArmName = "b" if name == "a" else "a"
+    watched = [pair for pair in pairs if getattr(pair, f"{name}_idle_cpu_s") is not None]
+    if not watched:
+        return []
+    cpu_s = sum(getattr(pair, f"{name}_idle_cpu_s") for pair in watched)
+    wall_s = sum(getattr(pair, f"{other}_s") * (pair.repetitions[1] - pair.repetitions[0]) for pair in watched)
+    return [idle(cpu_s, wall_s)]
+
+
+def audit_whole_cost(lives: Mapping[ArmName, LiveRun], pairs: Sequence[Pair]) -> list[Audit]:
+    """Whether B is still faster with what is upstream of it, where the arms are handed the results of different analyzers.
+
+    The pairs compare the arms' own time. Work that was moved upstream is not saved."""
+    upstream = {name: live.folder.record.upstream for name, live in lives.items()}
+    fed = {name: {key: cost.variant for key, cost in costs.items()} for name, costs in upstream.items()}
+    if fed["a"] == fed["b"] or not pairs:
+        return []
+    own = dict.fromkeys(fed, 0.0)
+    for clip in {pair.clip for pair in pairs}:
+        for name in own:
+            own[name] += median(getattr(pair, f"{name}_s") for pair in pairs if pair.clip == clip)
+    whole = {name: own[name] + sum(cost.seconds for cost in upstream[name].values()) for name in own}
+    text = "; ".join(
+        f"arm {name} takes {own[name]:.3g} s of its own and {whole[name]:.3g} s with "
+        f"{' and '.join(f'{key} {variant}' for key, variant in fed[name].items()) or 'nothing'} upstream"
+        for name in sorted(own)
+    )
+    moved = own["b"] < own["a"] and whole["b"] >= whole["a"]
+    text += ": work was moved upstream, not saved" if moved else ""
+    return [Audit(name="whole cost", status="failed" if moved else "passed", text=text)]
+
+
 def counted(a: Mapping[str, AnalyzerResult], b: Mapping[str, AnalyzerResult]) -> dict[str, tuple[float, float]]:
     """What each arm found over the clips of both: seconds of events (their number, where none lasts), and words of text.
 
@@ -123,7 +164,7 @@ def _untimed(name: ArmName, live: LiveRun, clips: list[LiveClip], timeout_s: flo
     timed = live.folder.read_results()
     for clip in clips:
         untimed = AnalyzerResult.model_validate_json(str(live.ask("untimed", clip, timeout_s)))
-        if untimed.events != timed[clip.name].events:
+        if not same_events(untimed, timed[clip.name]):
             text = f"{clip.name}: a pass without timers finds {len(untimed.events)} events, the timed ones found "
             return Audit(name=title, arm=name, status="failed", text=text + f"{len(timed[clip.name].events)}")
     text = f"equal on {', '.join(clip.name for clip in clips)}"

@@ -83,14 +83,19 @@ class Pairing:
         order = slice_order(first, passes)
         begun = live["a"].done
         samples: dict[str, list[Sample]] = {"a": [], "b": []}
+        idle_cpu_s = {"a": 0.0, "b": 0.0}
         for letter in order.lower():
             name: ArmName = "a" if letter == "a" else "b"
+            other: ArmName = "b" if name == "a" else "a"
+            before_s = self._arms[other].cpu_s
             sample = self._arms[name].pass_over(live[name], self._told(name, live[name]))
+            idle_cpu_s[other] += max(0.0, self._arms[other].cpu_s - before_s)
             if sample is None:
                 self._leave_out(clip, begun)
                 return None
             samples[name].append(sample)
         pair = self._pair(clip, order, (begun, begun + passes), samples)
+        pair.a_idle_cpu_s, pair.b_idle_cpu_s = idle_cpu_s["a"], idle_cpu_s["b"]
         self.pairs.append(pair)
         if len(self.pairs) in self._rule.looks:
             self.looks.append(self._look(self.pairs))

@@ -163,7 +163,9 @@ class Pair(_Model):
     """One clip through both arms. ``a_s`` and ``b_s`` are the declared statistic over the passes of the slice, which ran in the order
     ``order`` ('ABBA'); ``a_queue`` and ``b_queue`` are run-queue delay per second of wall time (None where the kernel does not say).
     ``a_parent`` and ``b_parent``: CPU seconds of the comparing process per second of wall time while the passes were timed (None
-    where nobody watched). ``repetitions``: the first and last + 1 repetition of this clip in both arms' samples. ``processes``: the
+    where nobody watched). ``a_idle_cpu_s`` and ``b_idle_cpu_s``: CPU seconds of an arm's processes while the other arm's passes were
+    timed (None: nobody watched). ``repetitions``: the first and last + 1 repetition of this clip in both arms' samples.
+    ``processes``: the
     number of the two processes that measured it; pairs with the same one are a cluster. None where each pair had its own."""
 
     index: int
@@ -177,6 +179,8 @@ class Pair(_Model):
     a_parent: float | None = None
     b_parent: float | None = None
     processes: int | None = None
+    a_idle_cpu_s: float | None = None
+    b_idle_cpu_s: float | None = None
 
     @property
     def log_ratio(self) -> float:
