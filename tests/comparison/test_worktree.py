@@ -11,7 +11,9 @@ import pytest
 
 from reelbench.bench.process import Code
 from reelbench.comparison.gate.environment import environment_of
-from reelbench.comparison.gate.worktree import checkout, resolve, worktree
+from reelbench.comparison.gate.judging import judging_files
+from reelbench.comparison.gate.overlay import clip_folders, clips_of_commit, moved_node
+from reelbench.comparison.gate.worktree import Commit, changed_files, checkout, resolve, worktree
 from reelbench.errors import ConfigError, InputError, UnavailableError
 
 
@@ -92,6 +94,65 @@ def test_a_ref_is_what_the_user_meant_or_one_line(top: Path, tmp_path: Path) -> 
     assert refused.value.hint.endswith(": git fetch --unshallow")
     git(shallow, "fetch", "-q", "--unshallow")
     assert resolve(shallow, "main", merge_base=True).subject == "first"
+
+
+def test_a_repository_without_a_commit_is_one_line(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    with pytest.raises(ConfigError, match="has no commit 'HEAD'"):
+        resolve(tmp_path, "HEAD")
+
+
+@pytest.fixture
+def films(top: Path, tmp_path: Path) -> tuple[Path, Path, Commit]:
+    """A checkout with clips, some of them ignored by git, and a link to others; the commit's own files."""
+    for folder, name in ((top / "films", "kept.mp4"), (tmp_path / "one", "a.mp4"), (tmp_path / "two", "b.mp4")):
+        folder.mkdir()
+        (folder / name).write_text(name)
+    (top / "films" / "gone.mp4").write_text("gone")
+    (top / "link").symlink_to(tmp_path / "one")
+    (top / ".gitignore").write_text("local.mp4\n")
+    git(top, "add", "-A")
+    git(top, "commit", "-q", "--no-gpg-sign", "-m", "clips")
+    tree = tmp_path / "tree"
+    git(top, "worktree", "add", "-q", "--detach", str(tree))
+    return top, tree, resolve(top, "HEAD")
+
+
+def test_clips_and_truth_are_those_of_the_commit(films: tuple[Path, Path, Commit], tmp_path: Path) -> None:
+    top, tree, commit = films
+    assert clips_of_commit(top / "films", top, tree, changed_files(top, commit), tmp_path / "x") == top / "films"
+    (top / "films" / "local.mp4").write_text("what git ignores is no part of a change")
+    (top / "films" / "gone.mp4").unlink()
+    (top / "films" / "kept.mp4").write_text("edited")
+    (top / "films" / "kept.truth.json").write_text("added")
+    (top / "link").unlink()
+    (top / "link").symlink_to(tmp_path / "two")
+    changed = changed_files(top, commit)
+    found = clips_of_commit(top / "films", top, tree, changed, tmp_path / "x")
+    text = {file.name: file.read_text() for file in found.iterdir()}
+    assert set(text) == {"kept.mp4", "gone.mp4", "local.mp4"}
+    assert text["kept.mp4"] == "kept.mp4" and text["gone.mp4"] == "gone"
+    (clip,) = clips_of_commit(top / "link", top, tree, changed, tmp_path / "y").iterdir()
+    assert clip.name == "a.mp4"
+
+    corpus = {"parts": [{"path": str(top / "films")}, {"path": str(top / "link")}, {"path": str(tmp_path / "one")}]}
+    folders = clip_folders(corpus, top)
+    assert folders == [top / "films", top / "link"]
+    assert moved_node(corpus, {top / "films": found}, top)["parts"][0] == {"path": str(found)}
+    listed = judging_files(top, tree, commit, None, dict.fromkeys(folders, "clip of the corpus"))
+    assert {file.path: file.change for file in listed} == {
+        "films/gone.mp4": "removed", "films/kept.mp4": "changed", "films/kept.truth.json": "added", "link": "changed",
+    }  # fmt: skip
+
+
+def test_files_that_git_ignores_count_where_they_are_imported(films: tuple[Path, Path, Commit]) -> None:
+    top, tree, commit = films
+    (top / ".git" / "info" / "exclude").write_text("evil.py\n")
+    for part in ("bench", "analyzers"):
+        (top / "src" / "reelbench" / part).mkdir()
+        (top / "src" / "reelbench" / part / "evil.py").write_text("")
+    listed = judging_files(top, tree, commit, None, {})
+    assert [(file.path, file.kind) for file in listed] == [("src/reelbench/bench/evil.py", "measuring code")]
 
 
 def test_only_a_checkout_has_commits(top: Path, tmp_path: Path) -> None:

@@ -386,7 +386,7 @@ def _on_clips_of_commit(arm: ArmPlan, given: _Given) -> ArmPlan:
         folder: clips_of_commit(folder, top, tree, changed, given.scratch / "clips" / digest(str(folder))[:8])
         for folder in folders
     }
-    corpus = moved_node(arm.config.corpus, moved)
+    corpus = moved_node(arm.config.corpus, moved, top)
     config, ready = (one.model_copy(update={"corpus": corpus}) for one in (arm.config, arm.ready.config))
     return replace(arm, config=config, ready=replace(arm.ready, config=ready))
 

@@ -1,7 +1,10 @@
-"""Which files of a change take part in judging it. Those of the commit are used instead, and the verdict lists the change's."""
+"""Which files of a change take part in judging it. Those of the commit are used instead, and the
+verdict lists the change's.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,9 @@ from reelbench.comparison.gate.records import JudgingFile
 from reelbench.comparison.gate.worktree import Commit, changed_files
 
 JUDGE = 1
-"""The version of the options by which a gate asks the commit's code to judge. Code without it cannot."""
+"""The version of the options by which a gate asks the commit's code to judge. Code without it
+cannot.
+"""
 
 MEASURING = "src/reelbench/bench/"
 """What runs in a worker around the analyzer: the clock, the counters, the passes of the audits."""
@@ -45,10 +50,12 @@ _TRUTH = ".truth.json"
 def judging_files(
     top: Path, tree: Path, commit: Commit, config_dir: Path | None, used: Mapping[Path, str]
 ) -> list[JudgingFile]:
-    """The files in the checkout ``top`` that take part in judging and differ from the commit's, which lie in ``tree``.
+    """The files in the checkout ``top`` that take part in judging and differ from the commit's,
+    which lie in ``tree``.
 
-    ``config_dir`` is the user's own folder of configuration; ``used`` are further files and folders that
-    the gate reads, with what they are. What git ignores is no part of a change, except in the folders of code.
+    ``config_dir`` is the user's own folder of configuration; ``used`` are further files and folders
+    that the gate reads, with what they are. What git ignores is no part of a change, except in the
+    folders of code.
     """
     conf = [Path("conf")]
     if config_dir is not None and config_dir.is_relative_to(top):
@@ -67,7 +74,9 @@ def judging_files(
 
 
 def tracked_calibration(top: Path, commit: Commit, fingerprint: str) -> str:
-    """The path in the checkout of this machine's calibration, where the change commits another one; '' otherwise."""
+    """The path in the checkout of this machine's calibration, where the change commits another one;
+    '' otherwise.
+    """
     file = calibration_file(fingerprint).absolute()
     if not file.is_relative_to(top):
         return ""
@@ -112,8 +121,14 @@ def _below(top: Path, folder: str) -> Iterator[str]:
 
 def _difference(ours: Path, theirs: Path) -> str:
     """'added', 'removed' or 'changed'; '' where both are alike."""
-    if not theirs.is_file():
-        return "added" if ours.is_file() else ""
-    if not ours.is_file():
-        return "removed"
-    return "changed" if ours.read_bytes() != theirs.read_bytes() else ""
+    mine, other = _content(ours), _content(theirs)
+    if mine == other:
+        return ""
+    return "added" if other is None else "removed" if mine is None else "changed"
+
+
+def _content(path: Path) -> bytes | None:
+    """Of a file its bytes, of a link where it leads; None where there is neither."""
+    if path.is_symlink():
+        return b"link to " + os.fsencode(path.readlink())
+    return path.read_bytes() if path.is_file() else None

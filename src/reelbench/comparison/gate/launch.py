@@ -1,8 +1,8 @@
 """The judge of a change is the code of the commit that it is held against, in a process of its own.
 
-``reelbench gate --against REF`` checks that commit out and asks its code by ``reelbench gate --change
-CHECKOUT``. What is left to the change's code is this module and the command that calls it; whoever
-starts the second command from a checkout of the commit leaves it nothing.
+``reelbench gate --against REF`` checks that commit out and asks its code by ``reelbench gate
+--change CHECKOUT``. What is left to the change's code is this module and the command that calls it;
+whoever starts the second command from a checkout of the commit leaves it nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from reelbench.processes import Ended, tied
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A checkout that is judged, the interpreter that runs it, and how the user named the commit that it is held against."""
+    """A checkout that is judged, the interpreter that runs it, and how the user named the commit
+    that it is held against.
+    """
 
     top: Path
     python: str
@@ -47,7 +49,8 @@ def cannot_judge(tree: Path) -> str:
 
 
 def let_commit_judge(change: Change, tree: Path, words: Sequence[str], extras: Sequence[str]) -> int:
-    """The exit code of ``reelbench gate WORDS`` with the code in ``tree``, about ``change``; it writes to our terminal.
+    """The exit code of ``reelbench gate WORDS`` with the code in ``tree``, about ``change``; it
+    writes to our terminal.
 
     Raises UnavailableError where what that code needs cannot be installed.
     """
@@ -68,7 +71,9 @@ def let_commit_judge(change: Change, tree: Path, words: Sequence[str], extras: S
 
 
 def judging_commit(change: Change) -> tuple[Path, Commit]:
-    """The checkout of the code that runs, and its commit. InputError where it is none, or was edited: it is to judge ``change``."""
+    """The checkout of the code that runs, and its commit. InputError where it is none, or was
+    edited: it is to judge ``change``.
+    """
     tree = checkout()
     if tree == change.top:
         raise InputError(
@@ -83,7 +88,9 @@ def judging_commit(change: Change) -> tuple[Path, Commit]:
 
 
 def use_calibration_of_commit(change: Change, commit: Commit, tree: Path) -> str:
-    """Where calibrations are committed, and the change edits this machine's: the commit's is read. The edited file's path, else ''."""
+    """Where calibrations are committed, and the change edits this machine's: the commit's is read.
+    The edited file's path, else ''.
+    """
     if name := tracked_calibration(change.top, commit, fingerprint()):
         os.environ["REELBENCH_CALIBRATION"] = str((tree / name).parent)
     return name

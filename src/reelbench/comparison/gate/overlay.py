@@ -1,9 +1,11 @@
-"""Folders in which the commit's files take the place of the change's, where they take part in judging."""
+"""Folders in which the commit's files take the place of the change's, where they take part in
+judging.
+"""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ _NOT_COPIED = shutil.ignore_patterns("__pycache__")
 
 
 def change_under_test(top: Path, tree: Path, target: Path) -> Path:
-    """The package and configuration of the checkout ``top`` in ``target``, with the measuring code of ``tree``."""
+    """The package and configuration of the checkout ``top`` in ``target``, with the measuring code
+    of ``tree``.
+    """
     try:
         for part in ("src", "conf"):
             shutil.copytree(top / part, target / part, ignore=_NOT_COPIED, symlinks=True)
@@ -25,13 +29,17 @@ def change_under_test(top: Path, tree: Path, target: Path) -> Path:
     return target
 
 
-def clips_of_commit(folder: Path, top: Path, tree: Path, changed: Iterable[str], target: Path) -> Path:
-    """The files below ``folder``, which lies in the checkout ``top``, as the commit has them, as links in ``target``.
+def clips_of_commit(folder: Path, top: Path, tree: Path, changed: Collection[str], target: Path) -> Path:
+    """The files below ``folder``, which lies in the checkout ``top``, as the commit has them, as
+    links in ``target``.
 
-    ``changed`` are the files that the change adds, removes or edits; others are those of the checkout, also where git ignores
-    them. Where nothing in the folder was changed it is ``folder`` itself.
+    ``changed`` are the files that the change adds, removes or edits; others are those of the
+    checkout, also where git ignores them. Where nothing in the folder was changed it is ``folder``
+    itself.
     """
     inside = folder.relative_to(top)
+    if inside.as_posix() in changed:  # the folder is a link, and the change lets it lead elsewhere
+        return tree / inside
     mine = {Path(name).relative_to(inside) for name in changed if Path(name).is_relative_to(inside)}
     if not mine:
         return folder
@@ -52,7 +60,7 @@ def clip_folders(node: Any, top: Path) -> list[Path]:
     """The folders in the checkout ``top`` that a corpus names as its ``path``."""
     if isinstance(node, Mapping):
         own = node.get("path")
-        found = [Path(own).expanduser().resolve()] if isinstance(own, str) else []
+        found = [_place(own, top)] if isinstance(own, str) else []
         kept = [folder for folder in found if folder.is_dir() and folder.is_relative_to(top)]
         return kept + [folder for value in node.values() for folder in clip_folders(value, top)]
     if isinstance(node, list):
@@ -60,15 +68,24 @@ def clip_folders(node: Any, top: Path) -> list[Path]:
     return []
 
 
-def moved_node(node: Any, moved: Mapping[Path, Path]) -> Any:
+def moved_node(node: Any, moved: Mapping[Path, Path], top: Path) -> Any:
     """A corpus that reads its clips from other folders."""
     if isinstance(node, list):
-        return [moved_node(value, moved) for value in node]
+        return [moved_node(value, moved, top) for value in node]
     if not isinstance(node, Mapping):
         return node
-    found = {key: moved_node(value, moved) for key, value in node.items()}
+    found = {key: moved_node(value, moved, top) for key, value in node.items()}
     if isinstance(own := node.get("path"), str):
-        folder = Path(own).expanduser().resolve()
+        folder = _place(own, top)
         other = moved.get(folder, folder)
         found["path"] = own if other == folder else str(other)
     return found
+
+
+def _place(path: str, top: Path) -> Path:
+    """Where a folder of clips lies: below ``top`` under the name that the change has for it, also
+    where that is a link.
+    """
+    absolute = Path(path).expanduser().absolute()
+    inside = absolute.is_relative_to(top) and ".." not in absolute.parts
+    return absolute if inside else absolute.resolve()
