@@ -30,6 +30,7 @@ _CODE = {
     "src/reelbench/cli/gate.py": "judging code",
     "src/reelbench/cli/__init__.py": "judging code",
     "src/reelbench/config.py": "judging code",
+    "src/reelbench/machine.py": "judging code",
     "src/reelbench/main.py": "judging code",
     "src/reelbench/publish.py": "judging code",
     ".github/": "CI recipe",
