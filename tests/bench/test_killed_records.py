@@ -114,6 +114,8 @@ def test_the_next_folder_settles_those_of_killed_processes(tmp_path: Path) -> No
         make_run(tmp_path / name)
         says(tmp_path / name, "run.json", "running")
         (tmp_path / name / "results" / ".a.12345678.part.json").touch()
+    make_run(tmp_path / "finished")
+    (tmp_path / "finished" / ".report.12345678.part.html").touch()
     held = claim(tmp_path / "live")
     (tmp_path / "live" / "results" / ".b.12345678.part.json").touch()
     settle_killed(tmp_path, "run.json", RunRecord)

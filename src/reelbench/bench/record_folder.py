@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVa
 from pydantic import BaseModel, ValidationError
 
 from reelbench.errors import InputError, OutputError
-from reelbench.owners import claim, claimed, new_folder, status_of
+from reelbench.owners import claim, claimed, new_folder, status_of, sweep
 from reelbench.paths import describe_os_error, write_text
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ def settle_killed(folder: Path, file: str, model: type[BaseModel]) -> None:
     Called before another folder is made there, since not every killed run is gone on with.
     """
     for found in folder.glob(f"*/{file}"):
+        if not claimed(found.parent):  # also a finished run may have been killed, while its pages were written
+            sweep(part for depth in ("", "*/") for part in found.parent.glob(f"{depth}.*.part*"))
         try:
             if _RUNNING not in found.read_bytes() or (lock := claim(found.parent)) is None:
                 continue
