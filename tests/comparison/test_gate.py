@@ -142,6 +142,7 @@ def test_quality_memory_and_cold_start_each_break_a_check(tmp_path: Path) -> Non
     run = RunFolder.open(heavy / "b")
     for row in run.samples:
         row["rss_peak_bytes"] *= 1.2
+    run.record.summary["rss_peak_bytes"] *= 1.2
     run.save()
     result = judged(heavy)
     assert result.status == "failed" and result.answer("memory").status == "failed"  # type: ignore[union-attr]

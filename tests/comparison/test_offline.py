@@ -13,6 +13,7 @@ import yaml
 
 from reelbench.bench.records import QualityRecord
 from reelbench.bench.run_folder import RunFolder
+from reelbench.bench.summary import summarize
 from reelbench.comparison.calibrated import write_calibration
 from reelbench.comparison.folder import read_comparison
 from reelbench.comparison.offline.compare import compare_runs, save_comparison
@@ -157,12 +158,15 @@ def test_a_clip_that_both_runs_failed_on_is_named_and_the_others_are_compared(tm
 
 
 def drop_samples(run: Path) -> None:
+    """As a run is in which nothing could be measured."""
     (run / "samples.parquet").unlink()
+    change("run.json", lambda r: [r.update(summary={}), *(clip.update(repetitions=0) for clip in r["clips"])])(run)
 
 
 def spoil_a_sample(run: Path) -> None:
     folder = RunFolder.open(run)
     folder.samples[-1]["total_s"] = nan
+    folder.record.summary = summarize(folder.samples, folder.frames)
     folder.save()
 
 

@@ -10,6 +10,7 @@ from math import exp
 from pathlib import Path
 from typing import Any, Literal
 
+from reelbench.bench.manifest import unseal
 from reelbench.bench.records import PHASES, QualityRecord, RunRecord
 from reelbench.bench.run_folder import RunFolder
 from reelbench.bench.summary import summarize
@@ -193,6 +194,7 @@ def _arm_run(
         clip.repetitions = sum(1 for name, _ in wanted if name == clip.name)
         clip.has_truth = True
     run.save()
+    unseal(run.path)  # tests go on to change it
     if spoiled:
         for clip in clips:
             run.write_result(_spoiled(make_result(clip, analyzer)))

@@ -136,6 +136,7 @@ def test_runs_that_were_made_before_stay_what_they_are(tmp_path: Path, uri: str,
         log_sweep([tmp_path / "early-one", tmp_path / "early-two"], closed_port, "object_detection", "a sweep")
     record = read_comparison(folder)
     record.a.folder, record.b.folder = str(tmp_path / "early-one"), str(tmp_path / "early-two")
+    record.design, record.pairs, record.speed, record.verdict = "separate runs", [], None, None
     write(folder, record)
     for letter in ("a", "b"):
         shutil.rmtree(folder / letter)

@@ -11,10 +11,13 @@ from time import perf_counter, sleep
 from typing import Any, Protocol, TypeVar
 from weakref import proxy
 
+from pydantic import ValidationError
+
 from reelbench.bench.agreeing import events_digest, same_events
 from reelbench.bench.decoded import corrected, note_facts
 from reelbench.bench.evidence_check import checked_evidence
 from reelbench.bench.observed import Observation, late_work, remembered, steady_s, unknown_copy
+from reelbench.bench.own_code import own_code
 from reelbench.bench.private_clips import PrivateClips
 from reelbench.bench.process import Code, WorkerProcess, checked_result
 from reelbench.bench.process_tree import tree_cpu_s
@@ -32,6 +35,7 @@ from reelbench.models.space import LowDisk
 from reelbench.results import AnalyzerResult
 
 T = TypeVar("T")
+UNSTEADY = "results differ between passes: the variant is not deterministic"
 Sample = dict[str, Any]
 
 
@@ -63,7 +67,8 @@ class Silent:
 
 @dataclass
 class LiveClip:
-    """A clip of the run and what was measured of it so far."""
+    """A clip of the run and what was measured of it so far. ``resumed``: passes of an earlier session
+    count, and none of this one yet."""
 
     record: ClipRecord
     info: ClipInfo
@@ -71,6 +76,7 @@ class LiveClip:
     seconds: float = 0.0
     found: AnalyzerResult | None = None
     """The result of the first pass."""
+    resumed: bool = False
 
     @property
     def name(self) -> str:
@@ -109,6 +115,7 @@ class LiveRun:
         self._workers = RestartingWorker(lambda: this._load())
         self._warm = False
         self._planned = False
+        self._own_code = ""
         self.package = ""
         """The folder of the code that the worker runs, or ran last."""
         self.starts_s: list[float] = []
@@ -120,6 +127,7 @@ class LiveRun:
         for clip in self.clips.values():
             rows = [r for r in folder.samples if r["kind"] == "timed" and r["clip"] == clip.name]
             clip.done, clip.seconds = len(rows), sum(row["total_s"] for row in rows)
+            clip.resumed = clip.done > 0 and not self._unsteady(clip)
             if clip.done:  # a run that was killed may have saved a pass and not yet the record
                 clip.record.repetitions = clip.done
                 clip.record.status = "measured" if clip.record.status == "pending" else clip.record.status
@@ -274,6 +282,13 @@ class LiveRun:
 
     def _keep(self, clip: LiveClip, answer: dict[str, Any], result: AnalyzerResult) -> Sample:
         sample: Sample = answer["sample"]
+        if clip.resumed and not self._record.comparison:
+            kept = self._kept(clip)
+            if kept is None or not same_events(result, kept):
+                self.set_back(clip, 0)  # an arm's passes belong to pairs: there it is noted below
+                clip.found = None
+                self.note(f"{clip.name}: measured anew: since the run was resumed it finds something else than before")
+        clip.resumed = False
         if clip.done == 0:
             clip.found = result
             self.folder.write_result(result)
@@ -282,7 +297,7 @@ class LiveRun:
         same = same_events(result, clip.found or result)
         sample["events"] = events_digest(clip.found if same and clip.found else result)
         if not same:
-            self.note(f"{clip.name}: results differ between passes: the variant is not deterministic")
+            self.note(f"{clip.name}: {UNSTEADY}")
         if not self._record.deterministic:
             self.folder.write_pass_result(result, clip.done)
         self.folder.add_pass(clip.name, "timed", clip.done, sample, answer["frames"])
@@ -302,6 +317,7 @@ class LiveRun:
 
     def _load(self) -> WorkerProcess:
         self._progress.stage("loading")
+        self._require_same_code()
         try:
             worker = WorkerProcess(self.job, self.code, clips=self._shown)
             load_s = worker.ask("load", timeout_s=self._measure.load_timeout_s)
@@ -362,6 +378,28 @@ class LiveRun:
         # The analyzer was told a wrong duration, and what it derived from that is wrong: this pass does not count.
         clip.info, clip.record.duration_s = info, info.duration_s
         return analyze()
+
+    def _require_same_code(self) -> None:
+        """Raises LoadFailed where a fresh worker would run other code of the analyzer than the one before it."""
+        if self.code is not None:
+            return  # that of a commit, in a checkout of its own
+        now = own_code(self.job.analyzer)
+        if self._own_code and now != self._own_code:
+            raise LoadFailed(
+                f"the analyzer's own code was changed while it was measured ({self._own_code[:12]} became {now[:12]})",
+                "measure again: passes of two codes are never mixed",
+            )
+        self._own_code = now
+
+    def _unsteady(self, clip: LiveClip) -> bool:
+        return f"{clip.name}: {UNSTEADY}" in self._record.notes
+
+    def _kept(self, clip: LiveClip) -> AnalyzerResult | None:
+        """What was found before the run was resumed; None where that cannot be read: it is then measured anew."""
+        try:
+            return AnalyzerResult.model_validate_json(self.folder.result_path(clip.name).read_bytes())
+        except (OSError, ValidationError):
+            return None
 
     def note(self, text: str) -> None:
         if text not in self._record.notes:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVa
 
 from pydantic import BaseModel, ValidationError
 
+from reelbench.bench.integrity import Checked, check
+from reelbench.bench.manifest import code_digest, seal, unseal
 from reelbench.errors import InputError, OutputError
-from reelbench.owners import claim, claimed, new_folder, status_of, sweep
+from reelbench.owners import UNFINISHED, claim, claimed, new_folder, status_of, sweep
 from reelbench.paths import describe_os_error, write_text
 
 if TYPE_CHECKING:
@@ -33,18 +35,43 @@ _RUNNING = b'"status": "running"'
 
 
 def read_record_file(file: Path, model: type[M], what: str) -> M:
-    """The record in ``file``, with the status that holds now; InputError where there is none, or it is damaged.
+    """The record in ``file``, with the status that holds now; InputError where there is none, it is damaged, or the folder is finished
+    and a figure of it does not follow from what was measured (`reelbench.bench.integrity.check`).
 
     ``what`` names the folder ('the folder of a comparison').
     """
     try:
-        return _current(file, model)
+        record = _current(file, model)
     except FileNotFoundError:
         raise InputError(f"{file.parent} is not {what}: it has no {file.name}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise InputError(f"{file}: {where}: {first['msg']}") from error
+    remarks_on(file.parent, record)
+    return record
+
+
+def remarks_on(folder: Path, record: BaseModel) -> tuple[str, ...]:
+    """What a reader of a finished folder must know ('no manifest …'). InputError where a figure does not follow."""
+    known: Any = record
+    return check(folder, record) if isinstance(record, Checked) and known.status not in UNFINISHED else ()
+
+
+def marked(folder: Path, record: M) -> M:
+    """The record as a page shows it: its notes say, too, what a reader of the folder must know."""
+    known: Any = record
+    remarks = [text for text in remarks_on(folder, record) if text not in known.notes]
+    return record.model_copy(update={"notes": [*known.notes, *remarks]}) if remarks else record
+
+
+def write_record(folder: Path, file: str, record: BaseModel) -> None:
+    """Write the record and, where the work is over, the manifest behind it. Raises OutputError."""
+    known: Any = record
+    unseal(folder)
+    write_text(folder / file, record.model_dump_json(indent=1))
+    if known.status not in UNFINISHED:
+        seal(folder, file, code_digest(record.CODE) if isinstance(record, Checked) else "")
 
 
 def newest_records(folder: Path, file: str, model: type[M]) -> Iterator[tuple[Path, M]]:
@@ -137,7 +164,8 @@ class RecordFolder(Generic[R]):
         return self._lock is not None
 
     def save(self) -> None:
-        write_text(self.path / self.FILE, self.record.model_dump_json(indent=1))
+        record: Any = self.record
+        write_record(self.path, self.FILE, record)
 
     @classmethod
     def read(cls, path: Path) -> R:

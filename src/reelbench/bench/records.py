@@ -6,6 +6,7 @@
     samples.parquet      one row a timed (or warm-up) pass over a clip: `SAMPLE_COLUMNS`
     frames.parquet       one row a sampled frame of a timed pass: `FRAME_COLUMNS`
     results/<clip>.json  what the analyzer found (`reelbench.results.AnalyzerResult`)
+    manifest.json        the hash of every other file, written last (`reelbench.bench.manifest`)
     report.html          the page
 
 History of ``RUN_VERSION``:
@@ -14,10 +15,13 @@ History of ``RUN_VERSION``:
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from reelbench.bench.integrity import Checked, Figure
 from reelbench.bench.observed import Observation
 from reelbench.results import Readable
 
@@ -48,6 +52,7 @@ class _Model(BaseModel):
 
 class ClipRecord(_Model):
     """One clip of the corpus in this run. ``status`` 'refused': it could not be opened; 'failed': the analyzer failed on it.
+    ``truth_sha256`` is that of its ground truth (`corpus.clip.truth_digest`); '' where it has none.
 
     ``flags`` and ``details`` are those of `media.types.ClipInfo`, and what decoding found: 'damaged_picture' and 'damaged_sound' say in
     ``details`` how many packets were left out and where."""
@@ -55,6 +60,7 @@ class ClipRecord(_Model):
     name: str
     sha256: str = ""
     has_truth: bool = False
+    truth_sha256: str = ""
     status: Literal["pending", "measured", "refused", "failed"] = "pending"
     error: str = ""
     repetitions: int = 0
@@ -124,7 +130,7 @@ class UpstreamCost(_Model):
         )
 
 
-class RunRecord(_Model):
+class RunRecord(_Model, Checked):
     """One (analyzer, variant, corpus) measured once.
 
     ``requested`` and ``effective`` differ only where on_unavailable=fallback was asked for; ``fallback_reason`` then says why.
@@ -136,6 +142,14 @@ class RunRecord(_Model):
     saw, held against what the worker reported. ``deterministic``: what the analyzer declares. ``upstream``: what the results that
     it is handed cost, by analyzer.
     """
+
+    CODE: ClassVar[tuple[str, ...]] = (
+        "results.py",
+        "corpus/clip.py",
+        "bench/recompute.py",
+        "bench/summary.py",
+        "quality/*.py",
+    )
 
     version: int = RUN_VERSION
     run_id: str
@@ -164,3 +178,8 @@ class RunRecord(_Model):
     deterministic: bool = True
     observed: list[Observation] = Field(default_factory=list)
     upstream: dict[str, UpstreamCost] = Field(default_factory=dict)
+
+    def recomputed(self, folder: Path) -> Iterable[Figure]:
+        from reelbench.bench.recompute import run_figures
+
+        return run_figures(folder, self)

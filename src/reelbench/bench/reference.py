@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from reelbench import __version__
 from reelbench.bench.decoded import corrected
-from reelbench.bench.environment import git_state
+from reelbench.bench.own_code import code_of_run
 from reelbench.bench.process import WorkerProcess, checked_result
 from reelbench.bench.records import UpstreamCost
 from reelbench.bench.restarting import ClipFailure, LoadFailed, RestartingWorker
@@ -22,7 +22,7 @@ from reelbench.corpus.clip import Clip
 from reelbench.errors import AnalyzerError, ConfigError, UnavailableError
 from reelbench.media.types import ClipInfo
 from reelbench.models.store import ModelStore
-from reelbench.paths import PACKAGE, write_text
+from reelbench.paths import write_text
 from reelbench.results import AnalyzerResult
 
 Results = dict[str, AnalyzerResult]
@@ -130,12 +130,11 @@ def _kept(
         raise UnavailableError(verdict.reason, verdict.mend)
     store.ensure(analyzer.weights, download=config.download)
     weights = store.hashes(analyzer.weights)
-    key = digest(
-        [config.analyzer.model_dump(), config.measured_part["media"], weights, git_state(PACKAGE), __version__]
-    )
+    media = config.measured_part["media"]
+    key = digest([config.analyzer.model_dump(), media, config.seed, weights, __version__, *_code(config, overrides)])
     folder = config.runs_dir / "reference" / key[:16]
 
-    files = {clip.name: folder / f"{clip.sha256[:32]}.json" for clip in clips}
+    files = {clip.name: folder / f"{digest([clip.sha256, clip.truth_sha256])[:32]}.json" for clip in clips}
     costs = {name: cost for name, file in files.items() if (cost := _read_cost(file)) is not None}
     found = {name: result for name in costs if (result := _read(files[name])) is not None}
     if not (missing := [clip for clip in clips if clip.name not in found]):
@@ -154,6 +153,18 @@ def _kept(
             write_text(files[clip.name].with_suffix(".cost"), json.dumps(costs[clip.name]))
             write_text(files[clip.name], found[clip.name].model_dump_json(), exact=True)
     return found, failures, {name: cost for name, cost in costs.items() if name in found}
+
+
+def _code(config: RunConfig, overrides: Sequence[str]) -> list[str]:
+    """The code of an analyzer and, with their settings, of all that lies upstream of it."""
+    found = [code_of_run(config)]
+    for name, variant in sorted(config.analyzer.upstream.items()):
+        try:
+            other = other_analyzer(overrides, name, variant)
+        except ConfigError:
+            continue  # one that is merely welcome, and is not here
+        found += [digest(other.analyzer.model_dump()), *_code(other, overrides)]
+    return found
 
 
 def _read(file: Path) -> AnalyzerResult | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from reelbench.bench.record_folder import claim_newest, read_record_file, settle_killed
+from reelbench.bench.record_folder import claim_newest, read_record_file, settle_killed, write_record
 from reelbench.bench.records import FRAME_COLUMNS, SAMPLE_COLUMNS, RunRecord
 from reelbench.errors import InputError
 from reelbench.owners import UNFINISHED, claim, new_folder
@@ -74,12 +74,12 @@ class RunFolder:
         return self.path / "worker.log"
 
     def save(self) -> None:
-        """Write the record and the tables."""
+        """Write the tables, the record and, where the run is over, the manifest."""
         if self.samples:
             _write_table(self.path / "samples.parquet", self.samples, SAMPLE_COLUMNS)
         if self.frames:
             _write_table(self.path / "frames.parquet", self.frames, FRAME_COLUMNS)
-        write_text(self.path / "run.json", self.record.model_dump_json(indent=1))
+        write_record(self.path, RECORD, self.record)
 
     def passes(self) -> Counter[str]:
         """How many timed passes each clip has."""

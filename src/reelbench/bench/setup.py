@@ -11,6 +11,7 @@ from pathlib import Path
 from reelbench.analyzers.base import Analyzer, is_deterministic
 from reelbench.bench.environment import environment
 from reelbench.bench.live import Progress
+from reelbench.bench.own_code import code_of_run
 from reelbench.bench.process import Code, WorkerProcess
 from reelbench.bench.records import ClipRecord, RunRecord
 from reelbench.bench.reference import Upstream, upstream_results
@@ -53,7 +54,11 @@ class Clips:
 
     def _record(self, clip: Clip) -> ClipRecord:
         record = ClipRecord(
-            name=clip.name, sha256=clip.sha256, has_truth=clip.truth is not None, path=path_text(clip.path)
+            name=clip.name,
+            sha256=clip.sha256,
+            has_truth=clip.truth is not None,
+            truth_sha256=clip.truth_sha256,
+            path=path_text(clip.path),
         )
         if clip.name in self.refused:
             record.status, record.error = "refused", self.refused[clip.name]
@@ -146,10 +151,13 @@ def job_of(config: RunConfig, log: Path) -> Job:
 
 
 def resume_key(config: RunConfig, ready: Effective, clips: Clips, weights: dict[str, str]) -> str:
-    """Two runs with the same key measure the same: configuration, clips, weights, code, packages, machine."""
+    """Two runs with the same key measure the same: configuration, clips with their ground truth, weights, code (the analyzer's own
+    modules among it, wherever they lie), packages, machine."""
     machine = environment()
     code = {key: machine[key] for key in ("fingerprint", "reelbench", "code", "packages")}
-    return digest([config.config_hash, ready.config.config_hash, [c.sha256 for c in clips.clips], weights, code])
+    material = [[clip.sha256, clip.truth_sha256] for clip in clips.clips]
+    own = [code_of_run(config), code_of_run(ready.config)]
+    return digest([config.config_hash, ready.config.config_hash, material, weights, code, own])
 
 
 def new_record(

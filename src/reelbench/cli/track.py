@@ -59,6 +59,7 @@ def list_command(runs_dir: str, as_json: bool) -> int:
     """List what is on disk (runs, comparisons, runs of the whole system, load runs), and which of it MLflow has."""
     from pathlib import Path
 
+    from reelbench.bench.record_folder import remarks_on
     from reelbench.errors import EXIT_OK, EXIT_USAGE
     from reelbench.tracking.sync import local_folders
 
@@ -68,6 +69,7 @@ def list_command(runs_dir: str, as_json: bool) -> int:
             "folder": str(item.folder),
             **item.kind.row(item.record),
             "mlflow": None if item.pending else item.record.mlflow_run_id,
+            "remarks": "; ".join(remarks_on(item.folder, item.record)),
         }
         for item in found
     ]
@@ -78,6 +80,40 @@ def list_command(runs_dir: str, as_json: bool) -> int:
     else:
         _print_rows(rows, damaged)
     return EXIT_USAGE if damaged else EXIT_OK
+
+
+@command.command("verify")
+@_runs_dir
+@click.option("--uri", help="The MLflow tracking URI. [default: what each run's configuration says]")
+@_json
+def verify_command(runs_dir: str, uri: str | None, as_json: bool) -> int:
+    """Hold what MLflow says of every folder against the folder, and each folder against what was measured in it.
+
+    An edited row of the database, an edited record and edited samples are each named with both values. Exit code 0: all agree; 5: one
+    does not, or a folder's figures do not follow from its samples; 4: MLflow could not be reached.
+    """
+    from collections import Counter
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from reelbench.errors import EXIT_FAILED, EXIT_OK, EXIT_UNAVAILABLE
+    from reelbench.tracking.verify import verify
+
+    answers = verify(Path(runs_dir), uri)
+    if as_json:
+        import json
+
+        click.echo(json.dumps([asdict(answer) for answer in answers], indent=1))
+    else:
+        for answer in answers:
+            if answer.status != "agrees":
+                click.echo(f"{answer.status} {answer.folder}{f': {answer.text}' if answer.text else ''}")
+        counts = Counter(answer.status for answer in answers)
+        click.echo(", ".join(f"{count} {status}" for status, count in counts.items()) or "no runs yet")
+    found = {answer.status for answer in answers}
+    if found & {"differs", "refused"}:
+        return EXIT_FAILED
+    return EXIT_UNAVAILABLE if "unreachable" in found else EXIT_OK
 
 
 def _print_rows(rows: list[dict[str, str | None]], damaged: dict[str, str]) -> None:
@@ -99,6 +135,7 @@ def _print_rows(rows: list[dict[str, str | None]], damaged: dict[str, str]) -> N
         console(width=None if sys.stdout.isatty() else 240).print(table)
     else:
         click.echo("no runs yet")
+    _print_lines("remark", {str(row["folder"]): str(row["remarks"]) for row in rows if row["remarks"]})
     _print_lines("damaged", damaged)
 
 

@@ -3,6 +3,7 @@
     comparison.json      this record, rewritten after every pair
     environment.json     the machine and the software
     a/, b/               the two arms, each a run folder (`reelbench.bench.records`) with every raw sample and result
+    manifest.json        the hash of every other file, written last (`reelbench.bench.manifest`)
     report.html          the page
 
 A pair is one clip, taken through both arms back to back. Times are seconds; ratios are time of B over time of A, so that below 1 B is
@@ -14,11 +15,15 @@ History of ``COMPARISON_VERSION``:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import isfinite, log
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from reelbench.bench.integrity import Checked, Figure
+from reelbench.bench.records import RunRecord
 from reelbench.results import Readable
 
 COMPARISON_VERSION = 1
@@ -252,7 +257,7 @@ class Calibrated(_Model):
     seconds: float | None = None
 
 
-class ComparisonRecord(_Model):
+class ComparisonRecord(_Model, Checked):
     """A against B, decided.
 
     ``design``: 'interleaved' (both alive, pair by pair), 'code' (the same, arms are two commits), 'separate runs' (made before, at
@@ -260,6 +265,8 @@ class ComparisonRecord(_Model):
     reader in a hurry. ``status`` as of a run. ``parent_cpu_share``: CPU
     seconds of the comparing process per second of a pass while it was timed, the mean over pairs and arms.
     """
+
+    CODE: ClassVar[tuple[str, ...]] = (*RunRecord.CODE, "comparison/*.py", "comparison/offline/*.py")
 
     version: int = COMPARISON_VERSION
     id: str
@@ -290,3 +297,8 @@ class ComparisonRecord(_Model):
 
     def arm(self, name: ArmName) -> Arm:
         return self.a if name == "a" else self.b
+
+    def recomputed(self, folder: Path) -> Iterable[Figure]:
+        from reelbench.comparison.recompute import comparison_figures
+
+        return comparison_figures(folder, self)

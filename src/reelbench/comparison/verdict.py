@@ -12,7 +12,7 @@ from reelbench.comparison.non_inferiority import judge_quality
 from reelbench.comparison.records import ComparisonRecord, Look
 from reelbench.comparison.rule import Rule, judge_speed
 from reelbench.comparison.sentence import exit_code, sentence
-from reelbench.config import RunConfig, instantiate
+from reelbench.config import Judging, Pairs, RunConfig, instantiate
 from reelbench.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, InputError
 
 
@@ -20,16 +20,30 @@ def decide(folder: ComparisonFolder, config: RunConfig, looks: Sequence[Look], c
     """Fill in speed, quality, verdict, sentence and exit code of the folder's record; what cannot be judged makes it invalid."""
     record = folder.record
     a, b = (RunFolder.open(folder.arm_folder(name)) for name in ("a", "b"))
-    judging = config.comparison
+    judge(record, a, b, config.comparison, config.measure.pairs, looks, comparisons, metric_name(config))
+
+
+def judge(
+    record: ComparisonRecord,
+    a: RunFolder,
+    b: RunFolder,
+    judging: Judging,
+    pairs: Pairs,
+    looks: Sequence[Look],
+    comparisons: int,
+    name: str,
+) -> None:
+    """As `decide`, from arms that were read; ``name`` is how the primary metric reads. Nothing else is looked at, so that the same can
+    be judged again."""
     smallest, source = delta(judging.smallest_change, record.calibration)
     rule = Rule(
-        looks=config.measure.pairs.looks,
+        looks=pairs.looks,
         delta=smallest,
         comparisons=comparisons,
         process_deviation=process_deviation(record.calibration),
     )
     try:
-        record.speed = judge_speed(record.pairs, rule, config.measure.pairs.statistic, source, looks)
+        record.speed = judge_speed(record.pairs, rule, pairs.statistic, source, looks)
         found_a, found_b = a.read_results(), b.read_results()
         record.quality = judge_quality(
             a.record.quality,
@@ -54,7 +68,7 @@ def decide(folder: ComparisonFolder, config: RunConfig, looks: Sequence[Look], c
         )
         return
     record.verdict = record.speed.verdict
-    conclude_record(record, metric_name(config))
+    conclude_record(record, name)
     statuses = {clip.status for arm in (a, b) for clip in arm.record.clips}
     if record.exit_code == EXIT_OK and statuses & {"failed", "refused"}:
         record.exit_code = EXIT_FAILED if "failed" in statuses else EXIT_USAGE

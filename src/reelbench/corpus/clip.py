@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self, TypeVar
@@ -189,6 +190,17 @@ class Clip:
     corpus: str
     sha256: str
     truth: Truth | None = None
+
+    @property
+    def truth_sha256(self) -> str:
+        """The hash of its ground truth (`truth_digest`); '' where it has none."""
+        return truth_digest(self.truth) if self.truth is not None else ""
+
+
+def truth_digest(truth: Truth) -> str:
+    """The sha256 of what is known of a clip, however its file is laid out. What is unknown does not count, so that a kind of truth
+    that is added later changes no hash."""
+    return hashlib.sha256(truth.model_dump_json(exclude_none=True, exclude={"source"}).encode()).hexdigest()
 
 
 def read_truth(path: Path) -> Truth:

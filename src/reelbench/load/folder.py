@@ -11,8 +11,9 @@ from uuid import uuid4
 
 from pydantic import BaseModel
 
-from reelbench.bench.record_folder import RecordFolder
+from reelbench.bench.record_folder import RecordFolder, remarks_on
 from reelbench.bench.run_folder import safe_name
+from reelbench.errors import InputError
 from reelbench.load.records import LoadRecord, Memory, Query
 from reelbench.paths import write_text
 from reelbench.system.folder import sweep_spools
@@ -28,10 +29,10 @@ class LoadFolder(RecordFolder[LoadRecord]):
         return super().create(runs_dir, record)
 
     def save(self) -> None:
-        """The record, and its tables beside it."""
-        super().save()
+        """The record's tables, then the record: the manifest that may follow it lists them."""
         write_text(self.path / "queries.csv", _table(Query, self.record.queries))
         write_text(self.path / "memory.csv", _table(Memory, self.record.memory))
+        super().save()
 
 
 def new_id(scenario: str, system: str, plan: str) -> str:
@@ -49,6 +50,10 @@ def newest_offline(runs_dir: Path, system_key: str) -> LoadRecord | None:
     for folder in LoadFolder.newest(runs_dir):
         record = folder.record
         if (record.scenario, record.status, record.system_key) == ("offline", "finished", system_key):
+            try:
+                remarks_on(folder.path, record)
+            except InputError:
+                continue  # its figures do not follow from what was measured
             return record
     return None
 

@@ -4,6 +4,7 @@
     queries.csv      a row a clip that was handed over: `Query`
     memory.csv       a row a look at the memory of all processes: `Memory`
     system/<id>/     the run of the system itself (`reelbench.system.records`), whose clips are the queries
+    manifest.json    the hash of every other file, written last (`reelbench.bench.manifest`)
     report.html      the page
 
 Seconds count from the moment at which the first counted clip could be handed over (after the warm-up).
@@ -14,10 +15,13 @@ History of ``LOAD_VERSION``:
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from reelbench.bench.integrity import Checked, Figure
 from reelbench.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_REGRESSION, EXIT_USAGE, AnalyzerError
 from reelbench.results import Readable
 
@@ -103,7 +107,7 @@ class Memory(_Model):
     processes: int
 
 
-class LoadRecord(_Model):
+class LoadRecord(_Model, Checked):
     """One scenario, played once.
 
     ``span_s``: from the first arrival that could be to the last result; ``per_min`` clips were done in a minute of it,
@@ -113,6 +117,8 @@ class LoadRecord(_Model):
     its workers; ``invalid``: whose figures must not be used, and why (`reelbench.system.records.AnalyzerRecord`).
     ``system_key``: records with the same one are of the same system, clips, code and machine.
     """
+
+    CODE: ClassVar[tuple[str, ...]] = ("load/figures.py", "load/records.py")
 
     version: int = LOAD_VERSION
     id: str
@@ -151,6 +157,11 @@ class LoadRecord(_Model):
     refused: dict[str, str] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
     mlflow_run_id: str | None = None
+
+    def recomputed(self, folder: Path) -> Iterable[Figure]:
+        from reelbench.load.figures import recomputed
+
+        return recomputed(self)
 
     @property
     def counted(self) -> list[Query]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reelbench.bench.record_folder import marked
 from reelbench.comparison.folder import read_comparison
 from reelbench.comparison.records import Arm, ComparisonRecord
 from reelbench.errors import InputError
@@ -33,7 +34,7 @@ def load_comparison(folder: Path) -> ComparisonData:
 
     An arm's run folder may be absent only where no pair was finished; then the page says so.
     """
-    record = read_comparison(folder)
+    record = marked(folder, read_comparison(folder))
     return ComparisonData(
         folder=folder,
         record=record,

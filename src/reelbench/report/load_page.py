@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from reelbench.bench.record_folder import marked
 from reelbench.load.folder import read_load
 from reelbench.paths import write_text
 from reelbench.report import load_charts
@@ -19,7 +20,7 @@ def write_load_page(path: Path, target: Path | None = None) -> Path:
 
     InputError: no folder of a load run, or a damaged one. OutputError: the page cannot be written.
     """
-    record = read_load(path)
+    record = marked(path, read_load(path))
     run = path / record.system_run
     machine = read_environment(run / "environment.json") if record.system_run else {}
     html = render(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from reelbench.bench.record_folder import marked
 from reelbench.bench.records import FRAME_COLUMNS, PHASES, SAMPLE_COLUMNS, RunRecord
 from reelbench.bench.run_folder import read_record
 from reelbench.errors import InputError
@@ -60,7 +61,7 @@ def load_run(folder: Path) -> RunData:
     A table may be absent only where nothing would be in it; the environment, the configuration and the results may be
     absent (a run that was cut off has none), and the page then says so.
     """
-    record = read_record(folder)
+    record = marked(folder, read_record(folder))
     measured = any(clip.status == "measured" for clip in record.clips)
     samples = _read_table(folder / "samples.parquet", SAMPLE_COLUMNS, required=measured)
     frames = _read_table(folder / "frames.parquet", FRAME_COLUMNS, required="frame_ms_p50" in record.summary)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from reelbench.bench.record_folder import marked
 from reelbench.paths import write_text
 from reelbench.report import ab_charts, ab_wording
 from reelbench.report import system_ab_terminal as words
@@ -19,7 +20,7 @@ def write_system_ab_page(path: Path, target: Path | None = None) -> Path:
 
     InputError: no folder of a comparison of systems, or a damaged one. OutputError: the page cannot be written.
     """
-    record = read_system_comparison(path)
+    record = marked(path, read_system_comparison(path))
     view, machine = record.as_comparison(), read_environment(path / "environment.json")
     html = render(
         "system_ab.html.j2",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from reelbench.bench.record_folder import marked
 from reelbench.paths import write_text
 from reelbench.report import system_data
 from reelbench.report.clip_page import PAGES, page_name
@@ -32,7 +33,7 @@ def write_system_page(path: Path, target: Path | None = None) -> Path:
     InputError: no folder of a system run, or a damaged one. OutputError: the page cannot be written.
     """
     folder = SystemFolder.open(path)
-    record, spans = folder.record, folder.spans
+    record, spans = marked(path, folder.record), folder.spans
     held, waited_s = system_data.held_up(record, spans)
     environment = path / "environment.json"
     machine = json.loads(environment.read_text(encoding="utf-8")) if environment.is_file() else {}

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 
-from reelbench.bench.record_folder import claim_newest, read_record_file, settle_killed
+from reelbench.bench.record_folder import claim_newest, read_record_file, settle_killed, write_record
 from reelbench.bench.run_folder import safe_name
 from reelbench.errors import InputError
 from reelbench.owners import UNFINISHED, Held, claim, new_folder, sweep
@@ -61,7 +61,7 @@ class SystemFolder:
     def open(cls, path: Path, scratch: Path | None = None) -> SystemFolder:
         """An existing folder with its timeline; InputError where it is none, or damaged."""
         folder = cls(path, read_record_file(path / RECORD, SystemRecord, "the folder of a system run"), scratch)
-        folder.spans = _read_timeline(path / TIMELINE)
+        folder.spans = read_timeline(path / TIMELINE)
         return folder
 
     def claim(self) -> bool:
@@ -70,20 +70,17 @@ class SystemFolder:
         return self._lock is not None
 
     def save(self) -> None:
-        write_text(self.path / RECORD, self.record.model_dump_json(indent=1))
+        write_record(self.path, RECORD, self.record)
 
     def log(self, name: str) -> Path:
         return self.path / "logs" / f"{safe_name(name)}.log"
 
     def result_path(self, key: Key) -> Path:
-        return self.path / "results" / safe_name(key[0]) / f"{safe_name(key[1])}.json"
+        return result_path(self.path, key)
 
     def result(self, key: Key) -> AnalyzerResult | None:
         """The result of (clip, analyzer); None where there is none that can be read."""
-        try:
-            return AnalyzerResult.model_validate_json(self.result_path(key).read_bytes())
-        except (OSError, ValidationError):
-            return None
+        return read_result(self.path, key)
 
     def add(self, span: Span, result: AnalyzerResult | None = None) -> None:
         """Keep a span, and before it the result that it brought. Raises OutputError where the disk is full."""
@@ -133,6 +130,19 @@ class SystemFolder:
         return path
 
 
+def result_path(folder: Path, key: Key) -> Path:
+    """Where the result of (clip, analyzer) lies in the folder of a system run."""
+    return folder / "results" / safe_name(key[0]) / f"{safe_name(key[1])}.json"
+
+
+def read_result(folder: Path, key: Key) -> AnalyzerResult | None:
+    """The result of (clip, analyzer); None where there is none that can be read."""
+    try:
+        return AnalyzerResult.model_validate_json(result_path(folder, key).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
 def new_id(system: str, plan: str) -> str:
     """Sorts by time, says what it is, and is unique."""
     return f"{datetime.now():%Y%m%d-%H%M%S}-{safe_name(system)}-{safe_name(plan)}-{uuid4().hex[:6]}"
@@ -147,7 +157,7 @@ def find_interrupted(runs_dir: Path, key: str, scratch: Path | None) -> SystemFo
         return None
     folder = SystemFolder(found[0], found[1], scratch)
     folder._lock = found[2]
-    folder.spans = _read_timeline(folder.path / TIMELINE, mend=True)
+    folder.spans = read_timeline(folder.path / TIMELINE, mend=True)
     sweep_spools(runs_dir, "*", scratch)
     return folder
 
@@ -159,7 +169,7 @@ def sweep_spools(home: Path, runs: str, scratch: Path | None = None) -> None:
         sweep(scratch.glob(f"{_OUTSIDE}*"))
 
 
-def _read_timeline(path: Path, mend: bool = False) -> list[Span]:
+def read_timeline(path: Path, mend: bool = False) -> list[Span]:
     """All whole lines. A line that was being written when the run was killed is left out; with ``mend`` it is cut off."""
     try:
         text = path.read_bytes()

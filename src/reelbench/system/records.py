@@ -7,6 +7,7 @@
     results/<clip>/<analyzer>.json  what the analyzer found (`reelbench.results.AnalyzerResult`)
     logs/<analyzer>.log             what its process wrote
     scratch/                        decoded frames, while they are needed
+    manifest.json                   the hash of every other file, written last (`reelbench.bench.manifest`)
     report.html                     the page
 
 A result counts when its file is there and its line with status 'done' is: both survive the death of the run.
@@ -18,11 +19,14 @@ History of ``SYSTEM_VERSION``:
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Literal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reelbench.bench.records import ClipRecord, QualityRecord
+from reelbench.bench.integrity import Checked, Figure
+from reelbench.bench.records import ClipRecord, QualityRecord, RunRecord
 from reelbench.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, AnalyzerError
 from reelbench.results import Readable
 
@@ -141,8 +145,10 @@ class Totals(_Model):
     stopped_idle: int = 0
 
 
-class SystemRecord(_Model):
+class SystemRecord(_Model, Checked):
     """One run of the whole system."""
+
+    CODE: ClassVar[tuple[str, ...]] = (*RunRecord.CODE, "system/costs.py", "system/recompute.py")
 
     version: int = SYSTEM_VERSION
     id: str
@@ -163,6 +169,11 @@ class SystemRecord(_Model):
     prediction: dict[str, Any] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
     mlflow_run_id: str | None = None
+
+    def recomputed(self, folder: Path) -> Iterable[Figure]:
+        from reelbench.system.recompute import system_figures
+
+        return system_figures(folder, self)
 
     @property
     def counts(self) -> Counter[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from reelbench.analyzers.base import Needs
 from reelbench.bench.environment import environment
 from reelbench.bench.live import Progress
+from reelbench.bench.own_code import code_of_run
 from reelbench.bench.setup import Clips, open_clips
 from reelbench.bench.worker import Job
 from reelbench.config import RunConfig, digest, instantiate
@@ -121,11 +122,12 @@ def timings_of(composed: Composed) -> Timings:
 
 
 def resume_key(composed: Composed, parts: dict[str, Part], clips: Clips) -> str:
-    """Two runs with the same key give the same results: configuration, clips, weights, code, packages, machine."""
+    """Two runs with the same key give the same results: configuration, clips with their ground truth, weights, code (the analyzers' own
+    modules among it), packages, machine."""
     now = environment()
     code = {key: now[key] for key in ("fingerprint", "reelbench", "code", "packages")}
     analyzers = {
-        name: [part.config.measured_part["analyzer"], part.config.measured_part["media"]]
+        name: [part.config.measured_part["analyzer"], part.config.measured_part["media"], code_of_run(part.config)]
         for name, part in parts.items()
     }
     states = {name: [part.weights, bool(part.unavailable)] for name, part in parts.items()}
@@ -133,7 +135,8 @@ def resume_key(composed: Composed, parts: dict[str, Part], clips: Clips) -> str:
         composed.system.model_dump(mode="json", exclude={"scratch"}),
         composed.plan.model_dump(mode="json", exclude={"timings"}),
     ]
-    return digest([analyzers, states, own, [clip.sha256 for clip in clips.clips], composed.base.seed, code])
+    material = [[clip.sha256, clip.truth_sha256] for clip in clips.clips]
+    return digest([analyzers, states, own, material, composed.base.seed, code])
 
 
 def open_folder(ready: Prepared, command: str) -> SystemFolder:

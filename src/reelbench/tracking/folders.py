@@ -12,7 +12,7 @@ from reelbench.errors import OutputError
 from reelbench.paths import write_text
 from reelbench.tracking.client import TrackingError, connect, experiment_id, tracking_errors
 from reelbench.tracking.kinds import Kind, kind_of
-from reelbench.tracking.payload import Payload
+from reelbench.tracking.payload import Payload, with_manifest
 from reelbench.tracking.sending import send_payload
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def log_folder(folder: Path, uri: str, experiment: str, parent: str | None = Non
 
 def _read(folder: Path, kind: Kind[Any], tags: dict[str, str] | None = None) -> _Item:
     record = kind.read(folder)
-    payload = kind.payload(folder, record)
+    payload = with_manifest(kind.payload(folder, record), folder)
     return _Item(
         folder,
         kind,

@@ -12,7 +12,7 @@ from reelbench.bench.history import History, HistoryPoint
 from reelbench.errors import InputError
 from reelbench.masking import masked
 from reelbench.tracking.client import connect, sqlite_file, tracking_errors
-from reelbench.tracking.payload import COMPARISON_OF_TAG, RUN_TAG
+from reelbench.tracking.payload import COMPARISON_OF_TAG, FIGURES_TAG, RUN_TAG, figures_digest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -104,7 +104,7 @@ def _point(run: Run) -> HistoryPoint:
         commit=tags.get("git.commit", ""),
         dirty=None if dirty is None else dirty == "true",
         status=tags.get("status", ""),
-        invalid="" if tags.get("invalid", "no") == "no" else tags["invalid"],
+        invalid=_edited(tags, metrics) or ("" if tags.get("invalid", "no") == "no" else tags["invalid"]),
         x_realtime=metrics.get("x_realtime"),
         total_s=metrics.get("total_s_median"),
         quality=quality,
@@ -112,6 +112,17 @@ def _point(run: Run) -> HistoryPoint:
         quality_reference=reference,
         comparison=tags.get(COMPARISON_OF_TAG, ""),
         tracked_id=str(run.info.run_id),
+    )
+
+
+def _edited(tags: Mapping[str, str], metrics: Mapping[str, float]) -> str:
+    """Why the figures of a run are not those that were sent; '' where they are, or where it was sent before that was noted."""
+    noted, found = tags.get(FIGURES_TAG), figures_digest(metrics, tags)
+    if not noted or noted == found:
+        return ""
+    return (
+        f"its figures in MLflow were changed after they were sent (their hash is {found[:12]}, that of what was sent {noted[:12]}): "
+        "reelbench track verify says which"
     )
 
 

@@ -10,7 +10,7 @@ from reelbench.config import digest
 from reelbench.tracking.client import TrackingError, connect, experiment_id, tracking_errors
 from reelbench.tracking.folders import keep_for_later, kept, log_folder, remember
 from reelbench.tracking.naming import safe_key
-from reelbench.tracking.payload import KIND_TAG, Payload, read_payload
+from reelbench.tracking.payload import KIND_TAG, Payload, read_payload, with_manifest
 from reelbench.tracking.sending import find_run, log_batches, log_file, send_payload
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def log_sweep(folders: Sequence[Path], uri: str, experiment: str, name: str, art
 
     The parent shows each variant's main figures as ``<variant>.<figure>`` and holds ``artifacts`` (the comparison page).
     """
-    payloads = [read_payload(folder) for folder in folders]
+    payloads = [with_manifest(read_payload(folder), folder) for folder in folders]
     try:
         client = connect(uri)
         with tracking_errors(uri):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from math import isfinite
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from reelbench.bench.manifest import MANIFEST, manifest_digest
 from reelbench.bench.records import PHASES, RunRecord
 from reelbench.bench.run_folder import RunFolder
 from reelbench.config import digest
@@ -23,6 +24,15 @@ from reelbench.tracking.naming import TAG_LENGTH, cut, flatten, safe_key, safe_k
 RUN_TAG = "reelbench.run_id"
 DIGEST_TAG = "reelbench.digest"
 """Set last of all: a run that has it is there in full, with just this content."""
+MANIFEST_TAG = "reelbench.manifest"
+"""The sha256 of the folder's manifest, which stands for every file in it."""
+FIGURES_TAG = "reelbench.figures"
+"""The hash of the metrics and of the tags that say what they are about (`figures_digest`), as they were when they were sent."""
+_SAY_WHAT = (
+    "analyzer", "requested", "effective", "corpus", "measure", "machine", "status", "invalid",
+    "config_hash", "clips", "git.commit", "quality.primary", "quality.reference", "verdict",
+    "quality.verdict",
+)  # fmt: skip
 COMPARISON_OF_TAG = "reelbench.arm_of"
 """On a run that was an arm of a comparison: the comparison's id."""
 
@@ -97,6 +107,19 @@ def _metrics(run: RunFolder) -> dict[str, float]:
 def content_digest(record: BaseModel) -> str:
     """Of all of a record but where MLflow has it."""
     return digest(record.model_dump(mode="json", exclude={"mlflow_run_id"}))
+
+
+def with_manifest(payload: Payload, folder: Path) -> Payload:
+    """The payload with the folder's manifest and its hash, where the folder has one."""
+    if not (found := manifest_digest(folder)):
+        return payload
+    artifacts = (*payload.artifacts, (folder / MANIFEST, ""))
+    return replace(payload, tags={**payload.tags, MANIFEST_TAG: found}, artifacts=artifacts)
+
+
+def figures_digest(metrics: Mapping[str, float], tags: Mapping[str, str]) -> str:
+    """The hash of what a database holds of a run: an edited row changes it."""
+    return digest([sorted(metrics.items()), [(name, tags.get(name, "")) for name in _SAY_WHAT]])
 
 
 def mlflow_status(status: str) -> str:

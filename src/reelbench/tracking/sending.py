@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reelbench.masking import masked_file
-from reelbench.tracking.payload import DIGEST_TAG, Payload
+from reelbench.tracking.payload import DIGEST_TAG, FIGURES_TAG, Payload, figures_digest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -33,6 +33,8 @@ def send_payload(client: MlflowClient, experiment: str, payload: Payload, parent
     log_batches(client, mlflow_run, payload.params, payload.metrics, {**payload.tags, **belongs})
     for file, place in payload.artifacts:
         log_file(client, mlflow_run, file, place)
+    there = client.get_run(mlflow_run).data  # with what an earlier, unfinished state left there
+    client.set_tag(mlflow_run, FIGURES_TAG, figures_digest(there.metrics, there.tags))
     client.set_tag(mlflow_run, DIGEST_TAG, payload.digest)
     client.set_terminated(mlflow_run, payload.status, payload.ended_ms)
     return mlflow_run

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from reelbench.bench.environment import environment
+from reelbench.bench.integrity import Checked, Figure, differing
 from reelbench.bench.live import Progress, Silent
-from reelbench.bench.record_folder import claim_newest, settle_killed
+from reelbench.bench.record_folder import claim_newest, settle_killed, write_record
 from reelbench.bench.setup import job_of, open_clips, prepare_network
 from reelbench.comparison.arms import plan
 from reelbench.comparison.calibrated import calibration_file, read_calibration, write_calibration
@@ -43,8 +44,14 @@ FEWEST, MOST = 4, 200
 FILE, DECISION = "calibration.json", "decision.json"
 
 
-class CalibrationState(BaseModel):
+class CalibrationState(Checked):
     """``calibration.json`` of a calibration's folder. Decision i lies in the sub-folder of its number with ``slow_downs[i]``."""
+
+    CODE: ClassVar[tuple[str, ...]] = (
+        "comparison/calibration/*.py",
+        "comparison/records.py",
+        "comparison/statistics.py",
+    )
 
     model_config = ConfigDict(extra="forbid")
 
@@ -59,6 +66,20 @@ class CalibrationState(BaseModel):
     smallest_change: float
     found: Calibrated | None = None
     notes: list[str] = Field(default_factory=list)
+
+    def recomputed(self, folder: Path) -> Iterable[Figure]:
+        if self.found is None:
+            return
+        made = [_read(folder / f"{index:04}") for index in range(len(self.slow_downs))]
+        known = self.found
+        again = calibrated(
+            [decision for decision in made if decision is not None],
+            created=known.created,
+            fingerprint=known.fingerprint,
+            smallest_change=known.smallest_change,
+            what=known.what,
+        )
+        yield from differing("calibration", known, again)
 
 
 def calibrate(
@@ -262,4 +283,4 @@ def _read(folder: Path) -> Decision | None:
 
 
 def _save(folder: Path, state: CalibrationState) -> None:
-    write_text(folder / FILE, state.model_dump_json(indent=1))
+    write_record(folder, FILE, state)

@@ -10,6 +10,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
+from reelbench.bench.record_folder import remarks_on
 from reelbench.comparison.folder import FILE, comparisons_dir, read_comparison
 from reelbench.comparison.records import Arm, ComparisonRecord
 from reelbench.config import compose, instantiate
@@ -103,6 +104,7 @@ class Comparisons:
             if record.invalid or record.verdict in ("invalid", None) or record.speed is None:
                 notes.append(f"comparison {record.id} does not count: {record.invalid or 'it has no verdict'}")
                 continue
+            notes += [f"comparison {record.id}: {remark}" for remark in remarks_on(folder, record)]
             if other := _other_code(folder, self.here.code):
                 notes.append(other)
             return Measured(record, tuple(notes))

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reelbench.bench.environment import environment, git_state
 from reelbench.bench.live import Progress
+from reelbench.bench.manifest import changed_since, read_manifest, seal
 from reelbench.bench.run_folder import RunFolder
 from reelbench.bench.runner import measure
 from reelbench.comparison.folder import ComparisonFolder
@@ -104,11 +105,17 @@ def save_baseline(order: Order, target: Path, progress: Progress) -> Baseline:
             )
         )
     write_text(target / FILE, found.model_dump_json(indent=1))
+    seal(target, FILE)
     return found
 
 
 def read_baseline(folder: Path) -> Baseline:
-    """InputError where ``folder`` holds none."""
+    """InputError where ``folder`` holds none, or a file in it is not as it was when the baseline was made."""
+    manifest = read_manifest(folder)
+    if manifest is not None and (changed := changed_since(folder, manifest)):
+        raise InputError(
+            f"{folder}: {changed}", "put it back as it was, or make a new one: reelbench gate --save-baseline"
+        )
     try:
         return Baseline.model_validate_json((folder / FILE).read_bytes())
     except OSError as error:

@@ -20,8 +20,9 @@ from uuid import uuid4
 
 from reelbench.bench.environment import environment, git_state
 from reelbench.bench.live import Progress
+from reelbench.bench.manifest import reseal
 from reelbench.bench.process import Code
-from reelbench.bench.record_folder import read_record_file, settle_killed
+from reelbench.bench.record_folder import read_record_file, settle_killed, write_record
 from reelbench.bench.run_folder import safe_name
 from reelbench.comparison.ab import Request, carry_out
 from reelbench.comparison.arms import ArmPlan
@@ -317,7 +318,7 @@ def read_gate(folder: Path) -> GateRecord:
 
 
 def save(record: GateRecord, folder: Path) -> None:
-    write_text(folder / FILE, record.model_dump_json(indent=1))
+    write_record(folder, FILE, record)
 
 
 def new_result(check: Check, variant: str) -> CheckResult:
@@ -416,10 +417,10 @@ def _measure(
     asked = check.cold_start is not None and folder.record.verdict != "invalid"
     starts = _starts(folder, plans, progress) if asked else ([], [])
     folder.record.notes.append(f"A is commit {record.a.commit}, its environment {record.a.environment}")
-    folder.save()
     other: ArmName = "b" if sides.judge == "a" else "a"
     side = record.b if other == "b" else record.a
     _say_whose_code(folder.arm_folder(other), side, sides.there.code.python)
+    folder.save()
     paths = folder.arm_folder("a"), folder.arm_folder("b")
     answer_check(result, folder.record, check, paths, starts, metric_name(b.config))
     result.comparison = str(folder.path)
@@ -436,6 +437,7 @@ def _say_whose_code(run: Path, side: Side, python: str) -> None:
     if (packages := installed(python)) is not None:
         found["packages"] = packages
     write_text(file, json.dumps(found, indent=1))
+    reseal(run)
 
 
 def _starts(folder: ComparisonFolder, plans: Sequence[ArmPlan], progress: Progress) -> Starts:

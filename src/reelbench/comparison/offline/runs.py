@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from reelbench.bench.record_folder import remarks_on
 from reelbench.bench.records import RUN_VERSION, SAMPLE_COLUMNS, RunRecord
 from reelbench.bench.run_folder import Row, RunFolder
 from reelbench.comparison.audits import counted, counted_per_clip
@@ -42,6 +43,7 @@ class Measured:
     results: Mapping[str, AnalyzerResult]
     config: Mapping[str, Any]
     environment: Mapping[str, Any]
+    remarks: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -101,7 +103,8 @@ def read_measured(path: Path, letter: str) -> Measured:
     except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"{path}: a file of this run is damaged: {error}") from error
     name = f"run {letter.upper()} ({run.record.run_id})"
-    return Measured(name, path, run.record, timed, results, _mapping(config), _mapping(environment))
+    remarks = remarks_on(path, run.record)
+    return Measured(name, path, run.record, timed, results, _mapping(config), _mapping(environment), remarks)
 
 
 def failed_in_both(a: Measured, b: Measured) -> list[str]:
@@ -151,6 +154,7 @@ def differences(a: Measured, b: Measured) -> list[str]:
               if run.record.version != RUN_VERSION]  # fmt: skip
     found += [f"{run.name} does not say on which machine it was made" for run in (a, b) if not run.fingerprint]
     found += _clips(a, b)
+    found += _truths(a, b)
     for what, left, right in (
         ("measure", _measure(a), _measure(b)),
         ("media.limits", _limits(a), _limits(b)),
@@ -163,7 +167,7 @@ def differences(a: Measured, b: Measured) -> list[str]:
 
 def changes(a: Measured, b: Measured) -> list[str]:
     """What else differs: perhaps what the comparison is about, perhaps not. A reader should know."""
-    found = []
+    found = [f"{run.name}: {remark}" for run in (a, b) for remark in run.remarks]
     if a.commit_words != b.commit_words:
         found.append(f"different code: A {a.commit_words}, B {b.commit_words}")
     if a.environment.get("python") != b.environment.get("python"):
@@ -228,6 +232,23 @@ def _clips(a: Measured, b: Measured) -> list[str]:
     if a.timed and b.timed and not {*a.timed} & {*b.timed}:
         return ["no clip was measured in both runs"]
     return []
+
+
+def _truths(a: Measured, b: Measured) -> list[str]:
+    """Both must be scored against the same. Runs that are older than the hash of a truth say only whether there was one."""
+    known = {clip.name: clip for clip in a.record.clips}
+    other = []
+    for of_b in b.record.clips:
+        of_a = known.get(of_b.name)
+        if of_a is None:
+            continue
+        if of_a.has_truth != of_b.has_truth:
+            here, there = ("it" if clip.has_truth else "none" for clip in (of_a, of_b))
+            other.append(f"{of_b.name} (A had {here}, B {there})")
+        elif of_a.truth_sha256 and of_b.truth_sha256 and of_a.truth_sha256 != of_b.truth_sha256:
+            other.append(f"{of_b.name} (sha256 {of_a.truth_sha256[:12]} and {of_b.truth_sha256[:12]})")
+    more = " …" if len(other) > _SHOWN else ""
+    return [f"different ground truth: {', '.join(other[:_SHOWN])}{more}"] if other else []
 
 
 def _machine(run: Measured) -> str:

@@ -3,6 +3,7 @@
     system_comparison.json   this record, rewritten after every run
     environment.json         the machine and the software
     a/system/<id>/, b/…      every run of the system (`reelbench.system.records`)
+    manifest.json            the hash of every other file, written last (`reelbench.bench.manifest`)
     report.html              the page
 
 A pair is both arms over the whole corpus, one after the other. Times are makespans in seconds: from the first task to the last, workers
@@ -14,10 +15,13 @@ History of ``SYSTEM_COMPARISON_VERSION``:
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from reelbench.bench.integrity import Checked, Figure
 from reelbench.comparison.records import (
     Arm,
     ArmName,
@@ -74,10 +78,12 @@ class Judged(_Model):
     cpu_per_video_s_b: float | None = None
 
 
-class SystemComparison(_Model):
+class SystemComparison(_Model, Checked):
     """System A against system B, decided. ``quality`` is the worst of all analyzers' verdicts. ``left_out``: analyzers that neither
     arm can run here, and why. ``ended_early``: so few pairs were asked for that the rule had not decided. The other fields are as in
     `reelbench.comparison.records.ComparisonRecord`."""
+
+    CODE: ClassVar[tuple[str, ...]] = (*ComparisonRecord.CODE, "system/*.py", "system/ab/*.py")
 
     version: int = SYSTEM_COMPARISON_VERSION
     id: str
@@ -108,6 +114,11 @@ class SystemComparison(_Model):
     notes: list[str] = Field(default_factory=list)
     seconds: float = 0.0
     mlflow_run_id: str | None = None
+
+    def recomputed(self, folder: Path) -> Iterable[Figure]:
+        from reelbench.system.ab.recompute import recomputed
+
+        return recomputed(folder, self)
 
     def arm(self, name: ArmName) -> Arm:
         return self.a if name == "a" else self.b
