@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,12 @@ MADE: dict[str, dict[str, Any]] = {
     "half": {"cheat": "half", "sees": True},
     "device": {"cheat": "device"},
     "mute": {"cheat": "mute"},
+    "peek": {"cheat": "peek"},
 }
 SAID = {
-    "clock": r"report \S+ s for 2 tasks that took them \S+ s at least",
+    "clock": r"clock: a pass reported \S+ s and took \S+ s until the answer was there",
     "idle": r"used \S+ CPU s while they had no task, beside \S+ CPU s in 2 tasks",
-    "unread": r"a\.mp4: it reports 6 frames sampled, and read 0",
+    "unread": r"frames: a\.mp4: says it sampled 6 frames and was handed 0",
     "half": r"a\.mp4: 6 frames were decoded for it, and it read 2",
     "device": r"asked for CUDA:0, ran on CPU",
     "mute": r"what executed could not be read back: RuntimeError: nobody knows",
@@ -44,6 +46,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> SystemFolder:
     clips, runs = tmp_path_factory.mktemp("clips"), tmp_path_factory.mktemp("runs")
     for name in ("a", "b"):
         make_clip(clips / f"{name}.mp4", frames=12)
+        (clips / f"{name}.truth.json").write_text('{"version": 1}')
     return run_system(arm("a", clips, runs, MADE).composed, "test", Silent())
 
 
@@ -69,6 +72,19 @@ def test_evidence_and_reasons_are_shown(run: SystemFolder, capsys: pytest.Captur
     assert "made CPU fp32" in printed and "invalid" in printed
     page = write_system_page(run.path).read_text()
     assert 's-invalid">invalid<' in page and "Evidence of what executed" in page and "asked for CUDA:0" in page
+
+
+def test_ground_truth_is_not_beside_what_an_analyzer_is_given(run: SystemFolder, tmp_path: Path) -> None:
+    """Neither from the spool, where there is no path at all, nor where it decodes for itself."""
+    from_spool = run.result(("a.mp4", "peek"))
+    assert from_spool is not None and from_spool.events[0].label == "saw 0 of 0 beside clip.mp4"
+    clips = Path(run.record.clips[0].path).parent
+    composed = arm("a", clips, tmp_path, {"peek": {"cheat": "peek", "sees": True}}).composed
+    alone = replace(composed, plan=composed.plan.model_copy(update={"decode": "each"}))
+    decoded = run_system(alone, "test", Silent())
+    found = decoded.result(("a.mp4", "peek"))
+    assert found is not None and re.fullmatch(r"saw 0 of 1 beside clip-\w+\.mp4", found.events[0].label), found
+    assert decoded.record.invalid == {}, "six frames were read of six"
 
 
 def test_workers_of_one_analyzer_that_execute_differently_are_invalid(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from reelbench.analyzers.base import is_deterministic
 from reelbench.bench.environment import environment
 from reelbench.bench.live import Progress
 from reelbench.bench.setup import Clips
-from reelbench.config import digest
+from reelbench.config import digest, instantiate
 from reelbench.errors import ConfigError, OutputError
 from reelbench.load.arrivals import OneAfterAnother, Query, Timetable, Watched, draw, poisson
 from reelbench.load.config import LoadConfig, Loading
@@ -74,7 +75,8 @@ def _play(
         record.status = "interrupted"
         raise
     finally:
-        tell(record, run, queries, arrivals, watch)
+        built = {name: instantiate(part.config.analyzer.constructor) for name, part in system.parts.items()}
+        tell(record, run, queries, arrivals, watch, {name for name, one in built.items() if is_deterministic(one)})
         folder.save()
     return folder
 

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import isfinite
 
+from reelbench.bench.agreeing import same_events
+from reelbench.bench.observed import contradictions, first_passes
 from reelbench.load.arrivals import Query, Watched
 from reelbench.load.figures import add_figures, judge_bound
 from reelbench.load.memory import MemoryWatch
 from reelbench.load.records import LoadRecord, Memory
 from reelbench.load.records import Query as QueryRecord
+from reelbench.results import AnalyzerResult
+from reelbench.system.costs import busy_s
 from reelbench.system.folder import SystemFolder
 from reelbench.system.records import Span
 
 
 def tell(
-    record: LoadRecord, run: SystemFolder, queries: Sequence[Query], arrivals: Watched, watch: MemoryWatch
+    record: LoadRecord,
+    run: SystemFolder,
+    queries: Sequence[Query],
+    arrivals: Watched,
+    watch: MemoryWatch,
+    deterministic: Collection[str] = (),
 ) -> None:
-    """Fill the record from what ran, also where that was cut off."""
+    """Fill the record from what ran, also where that was cut off.
+
+    ``deterministic``: the analyzers that must find the same in every repeat of a clip.
+    """
     system = run.record
     record.queries = [_query(query, record, run, arrivals) for query in queries]
     if arrivals.origin is not None and isfinite(arrivals.begin_s):
@@ -34,8 +46,9 @@ def tell(
     record.load_wall_s = system.totals.load_wall_s
     record.analyzers = {item.name: item.status for item in system.analyzers.values()}
     record.executed = {item.name: item.evidence for item in system.analyzers.values() if item.evidence}
-    record.invalid = system.invalid
-    record.notes += differing_repeats(run, queries)
+    record.invalid = _invalid(run, queries, deterministic)
+    differing = {name: why for name, why in differing_repeats(run, queries).items() if name not in deterministic}
+    record.notes += [f"{name} {why}" for name, why in differing.items()]
     if record.scenario != "offline" and system.prediction:
         system.prediction = {}  # it takes all clips to be there at once
         run.save()
@@ -81,17 +94,39 @@ def _tell_end(found: QueryRecord, run: SystemFolder, spans: Sequence[Span], zero
     found.ended_s = max((span.end_s - zero for span in spans), default=None)
 
 
-def differing_repeats(run: SystemFolder, queries: Sequence[Query]) -> list[str]:
-    """A sentence for each analyzer that did not find the same every time it was given a clip."""
-    found = []
+def _invalid(run: SystemFolder, queries: Sequence[Query], deterministic: Collection[str]) -> dict[str, str]:
+    """Whose figures must not be used: as the run of the system says, and what shows between the repeats of a clip."""
+    found = {name: [why] for name, why in run.record.invalid.items()}
+    for name, why in differing_repeats(run, queries).items():
+        if name in deterministic:
+            found.setdefault(name, []).append(f"{why}: it is not deterministic, and does not declare it")
+    for name in run.record.analyzers:
+        if remembered := contradictions([first_passes(_rows(run, queries, name))]):
+            found.setdefault(name, []).append(remembered)
+    return {name: "; ".join(reasons) for name, reasons in found.items()}
+
+
+def _rows(run: SystemFolder, queries: Sequence[Query], name: str) -> list[dict[str, object]]:
+    """The tasks of an analyzer in their order, each repeat under the name of its clip."""
+    clips = {query.name: query.clip for query in queries}
+    work = [s for s in run.spans if s.kind == "task" and s.name == name and s.status == "done" and s.clip in clips]
+    return [
+        {"clip": clips[span.clip], "worker": 0, "total_s": busy_s(span), "run_queue_s": 0.0}
+        for span in sorted(work, key=lambda span: span.start_s)
+    ]
+
+
+def differing_repeats(run: SystemFolder, queries: Sequence[Query]) -> dict[str, str]:
+    """What is to be said of each analyzer that did not find the same every time it was given a clip."""
+    found = {}
     for name, item in run.record.analyzers.items():
-        first: dict[str, object] = {}
+        first: dict[str, AnalyzerResult] = {}
         other: dict[str, None] = {}
         for query in queries:
             outcome = item.outcomes.get(query.name)
             result = run.result((query.name, name)) if outcome is not None and outcome.status == "done" else None
-            if result is not None and first.setdefault(query.clip, result.events) != result.events:
+            if result is not None and not same_events(first.setdefault(query.clip, result), result):
                 other[query.clip] = None
         if other:
-            found.append(f"{name} did not find the same in every repeat of {', '.join(other)}")
+            found[name] = f"did not find the same in every repeat of {', '.join(other)}"
     return found

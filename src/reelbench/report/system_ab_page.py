@@ -10,6 +10,7 @@ from reelbench.report import ab_charts, ab_wording
 from reelbench.report import system_ab_terminal as words
 from reelbench.report.render import flat, render
 from reelbench.report.run_data import read_environment
+from reelbench.report.wording import evidence_line
 from reelbench.system.ab.folder import read_system_comparison
 
 PAGE = "report.html"
@@ -36,7 +37,8 @@ def write_system_ab_page(path: Path, target: Path | None = None) -> Path:
         forest=ab_charts.forest(record.speed.model_copy(update={"per_clip": {}})) if record.speed else None,
         paired=ab_charts.paired(view),
         in_order=ab_charts.in_order(view),
-        judged=sorted(record.analyzers.values(), key=lambda one: (-_SEVERE[one.verdict], one.name)),
+        judged=sorted(record.analyzers.values(), key=lambda one: (not one.invalid, -_SEVERE[one.verdict], one.name)),
+        evidence_line=evidence_line,
         machine=flat({key: machine[key] for key in ("machine", "python", "reelbench", "code") if key in machine}),
     )
     write_text(target or path / PAGE, html)

@@ -20,7 +20,7 @@ from reelbench.report.ab_wording import (
     points,
 )
 from reelbench.report.terminal import console
-from reelbench.report.wording import NONE, megabytes, metric, number, percent, plain, score
+from reelbench.report.wording import NONE, evidence_line, megabytes, metric, number, percent, plain, score
 from reelbench.system.ab.records import Judged, SystemComparison
 
 if TYPE_CHECKING:
@@ -159,9 +159,22 @@ def analyzers_table(record: SystemComparison) -> Table:
         table.add_row(
             _plain(one.name), number(one.cpu_per_video_s_a), number(one.cpu_per_video_s_b), score(quality.mean_a),
             score(quality.mean_b), _plain(metric(quality.metric) if quality.metric else NONE), points(quality.difference),
-            str(quality.clips), _plain(one.verdict, _QUALITY_STYLES[one.verdict]),
+            str(quality.clips),
+            _plain("invalid", "bold red") if one.invalid else _plain(one.verdict, _QUALITY_STYLES[one.verdict]),
         )  # fmt: skip
     return table
+
+
+def executed_lines(record: SystemComparison) -> list[str]:
+    """What executed in each arm, with the analyzers of which that is so."""
+    found: list[str] = []
+    for letter in ("a", "b"):
+        names: dict[str, list[str]] = {}
+        for one in record.analyzers.values():
+            words = evidence_line(one.evidence_a if letter == "a" else one.evidence_b)
+            names.setdefault(words or "nothing was read back", []).append(one.name)
+        found += [f"executed in {letter.upper()}: {words} ({', '.join(of)})" for words, of in names.items()]
+    return found
 
 
 def why_lines(record: SystemComparison) -> list[str]:
@@ -214,6 +227,17 @@ def lines(record: SystemComparison) -> list[str]:
     if tested:
         found.append(f"quality: {tested} analyzers tested together (Holm), on {record.clips} clips")
     found += why_lines(record)
+    found += executed_lines(record)
+    found += [
+        f"audit failed: {audit.name} ({audit.arm.upper()}): {audit.text}"
+        for audit in record.audits
+        if audit.status == "failed"
+    ]
+    if record.audits:
+        passed = sum(audit.status == "passed" for audit in record.audits)
+        absent = [f"{one.name} ({one.arm.upper()})" for one in record.audits if one.status == "not applicable"]
+        words = f"; not applicable: {', '.join(absent)}" if absent else ""
+        found.append(f"audits: {passed} of {len(record.audits)} passed{words}")
     if record.left_out:
         found.append(f"in neither arm, unavailable here: {', '.join(record.left_out)}")
     found += [f"{clip}: refused: {why}" for clip, why in record.refused.items()]

@@ -5,18 +5,21 @@ The plan says what is started; the executor knows what is ready, and what happen
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import inf
 from multiprocessing.connection import wait
+from pathlib import Path
 from time import monotonic, process_time
 from typing import Any
 
 from reelbench.bench.decoded import corrected, note_facts
 from reelbench.bench.live import Progress
+from reelbench.bench.private_clips import PrivateClips, ShownClip
 from reelbench.bench.process import WorkerDied, checked_result, clip_message
 from reelbench.bench.worker import Job
-from reelbench.errors import AnalyzerError, OutputError
+from reelbench.errors import AnalyzerError, MediaError, OutputError
 from reelbench.media.types import ClipInfo, FrameRequest
 from reelbench.results import AnalyzerResult
 from reelbench.system import work
@@ -78,6 +81,8 @@ class Executor:
         self.crew = Crew(order.jobs, order.machine, order.config.timeout, order.copies)
         self._shown = monotonic()
         self._spooled: dict[tuple[str, str], int] = {}
+        self._private = PrivateClips([folder.path])
+        self._private_of: dict[str, ShownClip] = {}
 
     def run(self) -> None:
         cpu = process_time()
@@ -101,6 +106,7 @@ class Executor:
             self.crew.read_back()
         finally:
             self.crew.stop()
+            self._private.close()
             self.folder.clear_scratch()
             self.session.ended_s = self.session.ended_s or self.ledger.now()
             self.session.parent_cpu_s = process_time() - cpu
@@ -182,14 +188,19 @@ class Executor:
     def _give(self, hand: Hand, task: Task, cores: tuple[int, ...]) -> None:
         self.ledger.tries[task.key] += 1
         try:
-            hand.begin("task", task, cores, [self._step(task)])
+            step = self._step(task)
+        except MediaError as error:  # the file is gone
+            self.ledger.settle(task, "failed", error.message)
+            return
+        try:
+            hand.begin("task", task, cores, [step])
         except WorkerDied as error:
             self._died(hand, error.message)
 
     def _step(self, task: Task) -> Step:
         order, limits = self.order, self.order.config.timeout
         timeout_s = limits.base_s + limits.per_video_s * task.video_s
-        message: dict[str, Any] = clip_message(task.clip, order.infos[task.clip], {})
+        message: dict[str, Any] = clip_message(task.clip, self._info_for(task), {})
         message["folder"] = str(self.ledger.spools.get(task.clip, ""))
         message["most_bytes"] = int(order.config.spool_mb * 1e6)
         readers = [one for one in self.ledger.open.values() if one.clip == task.clip]
@@ -204,6 +215,22 @@ class Executor:
             if not order.decode_once:
                 return "analyze", message, timeout_s
         return "call", message, timeout_s
+
+    def _info_for(self, task: Task) -> ClipInfo:
+        """The clip as the task's worker is told of it. Nothing leads an analyzer to the folder of the clip, where ground truth
+        lies: one that decodes for itself has a link of its own, and one that reads the spool no path at all."""
+        info = self.order.infos[task.clip]
+        if task.name in BUILT_IN:
+            return info
+        if self.order.decode_once:
+            return replace(info, path=Path(os.devnull) / f"clip{info.path.suffix}")
+        self._private_of[task.clip] = self._private.show(task.clip, info)
+        return self._private_of[task.clip].info
+
+    def _own_words(self, task: Task | None, reason: str) -> str:
+        """What a worker says of a clip, with the path that the clip has."""
+        shown = self._private_of.get(task.clip) if task is not None else None
+        return reason if shown is None else shown.original_names(reason)
 
     def _upstream(self, task: Task) -> dict[str, str]:
         """The results that the task is handed, as JSON: all that it needs, and what there is of the others."""
@@ -248,9 +275,10 @@ class Executor:
             if kind == "progress":
                 return
             if kind == "refused" and hand.kind == "task":
-                self._refused(hand, value[0])
+                self._refused(hand, self._own_words(hand.task, value[0]))
             elif kind in ("failed", "refused"):
-                self._fail(hand, "failed", value[0] if kind == "refused" else str(value))
+                reason = value[0] if kind == "refused" else str(value)
+                self._fail(hand, "failed", self._own_words(hand.task, reason))
             elif hand.awaited == "prepare":
                 self.crew.prepared(hand, self._wanted)
             elif not hand.step():

@@ -12,7 +12,7 @@ from reelbench.owners import UNFINISHED
 from reelbench.system.ab.records import SystemComparison
 from reelbench.system.folder import sweep_spools
 
-_RUNS = "*/[ab]/system/*"
+_RUNS = "*/*[ab]/system/*"
 
 
 class SystemComparisonFolder(RecordFolder[SystemComparison]):

@@ -71,6 +71,8 @@ def judge_all(
             verdict=quality.verdict,
             cpu_per_video_s_a=_cpu(runs_a, name),
             cpu_per_video_s_b=_cpu(runs_b, name),
+            evidence_a=runs_a[0].record.analyzers[name].evidence,
+            evidence_b=runs_b[0].record.analyzers[name].evidence,
         )
         # The very same on every clip needs no test, and where A scores nothing there is nothing to lose.
         if quality.low is not None and (quality.mean_a or 0.0) > 0 and len(identical) < len(clips):

@@ -4,6 +4,7 @@
     environment.json         the machine and the software
     a/system/<id>/, b/…      every run of the system (`reelbench.system.records`)
     manifest.json            the hash of every other file, written last (`reelbench.bench.manifest`)
+    copy-a/…, copy-b/…       the runs over copies of a clip, for the audit
     report.html              the page
 
 A pair is both arms over the whole corpus, one after the other. Times are makespans in seconds: from the first task to the last, workers
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,6 +26,7 @@ from reelbench.bench.integrity import Checked, Figure
 from reelbench.comparison.records import (
     Arm,
     ArmName,
+    Audit,
     Calibrated,
     ComparisonRecord,
     Pair,
@@ -65,7 +67,8 @@ class ArmRun(_Model):
 class Judged(_Model):
     """One analyzer in both arms. ``quality`` is judged as if it were alone; ``verdict`` is that over all analyzers together:
     ``p_not_worse`` and ``p_worse`` are adjusted by Holm's step-down over the analyzers that have ground truth on two clips or more, and
-    None elsewhere. ``cpu_…``: processor seconds for a second of video, of all runs of the arm."""
+    None elsewhere. ``cpu_…``: processor seconds for a second of video, of all runs of the arm. ``evidence_…``: what its workers
+    executed in the first run; ``invalid``: why its figures must not be used (the audits that it failed)."""
 
     name: str
     variant_a: str
@@ -76,6 +79,9 @@ class Judged(_Model):
     p_worse: float | None = None
     cpu_per_video_s_a: float | None = None
     cpu_per_video_s_b: float | None = None
+    evidence_a: dict[str, Any] = Field(default_factory=dict)
+    evidence_b: dict[str, Any] = Field(default_factory=dict)
+    invalid: str = ""
 
 
 class SystemComparison(_Model, Checked):
@@ -108,6 +114,7 @@ class SystemComparison(_Model, Checked):
     runs: list[ArmRun] = Field(default_factory=list)
     speed: Speed | None = None
     analyzers: dict[str, Judged] = Field(default_factory=dict)
+    audits: list[Audit] = Field(default_factory=list)
     left_out: dict[str, str] = Field(default_factory=dict)
     refused: dict[str, str] = Field(default_factory=dict)
     calibration: Calibrated | None = None
@@ -133,5 +140,5 @@ class SystemComparison(_Model, Checked):
             id=self.id, created=self.created, analyzer="the whole system", corpus=self.corpus, measure=self.measure,
             command=self.command, fingerprint=self.fingerprint, status=self.status, verdict=self.verdict,
             invalid=self.invalid, sentence=self.sentence, exit_code=self.exit_code, a=self.a, b=self.b, pairs=self.pairs,
-            speed=self.speed, calibration=self.calibration, notes=self.notes,
+            speed=self.speed, calibration=self.calibration, notes=self.notes, audits=self.audits,
         )  # fmt: skip

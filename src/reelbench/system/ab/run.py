@@ -13,6 +13,7 @@ from time import perf_counter
 
 from reelbench.bench.environment import environment
 from reelbench.bench.live import Progress
+from reelbench.bench.setup import Clips
 from reelbench.comparison.calibrated import delta, read_calibration
 from reelbench.comparison.records import ArmName, Look, Pair
 from reelbench.comparison.rule import Rule, judge_speed, log_ratios
@@ -20,6 +21,7 @@ from reelbench.comparison.schedule import schedule
 from reelbench.config import digest
 from reelbench.errors import AnalyzerError, ConfigError, InputError, OutputError
 from reelbench.system.ab.arms import SystemArm, check_alike, prepare_both, read_arm
+from reelbench.system.ab.audits import audit_copy, audit_runs
 from reelbench.system.ab.folder import SystemComparisonFolder, find_interrupted, new_id
 from reelbench.system.ab.quality import judge_all, worst
 from reelbench.system.ab.records import CORPUS, IN_BOTH, ArmRun, SystemComparison
@@ -75,8 +77,8 @@ def carry_out_both(
     pairing = Pairing(folder, dict(zip(ARMS, ready, strict=True)), command, progress, most_pairs)
     try:
         pairing.run()
-        record.ended_early = not pairing.decided
-        _decide(folder, ready[1], pairing)
+        record.ended_early = not pairing.decided and not pairing.contradicted
+        _decide(folder, ready, pairing)
     except (KeyboardInterrupt, OutputError):
         record.status = "interrupted"
         raise
@@ -111,6 +113,8 @@ class Pairing:
         smallest, self.delta_source = delta(base.comparison.smallest_change, folder.record.calibration)
         self.rule = Rule(looks=base.measure.pairs.looks, delta=smallest)
         self.looks: list[Look] = []
+        self.contradicted = False
+        """A run is invalid: no further pair can mend that."""
         self.pairs = folder.record.pairs
         self._schedule = schedule([CORPUS], folder.record.resume_key)
         for _ in self.pairs:
@@ -126,7 +130,7 @@ class Pairing:
 
     @property
     def over(self) -> bool:
-        return self.decided or (self._most is not None and len(self.pairs) >= self._most)
+        return self.decided or self.contradicted or (self._most is not None and len(self.pairs) >= self._most)
 
     def run(self) -> None:
         """Raises ArmFailed; what was measured is kept."""
@@ -145,6 +149,7 @@ class Pairing:
             self._progress.stage(f"pair {index + 1}, arm {letter} ({record.arm(name).label})")
             run, systems[name] = self._measure(name, index)
             record.runs.append(run)
+            self.contradicted = self.contradicted or bool(systems[name].record.invalid)
             self._folder.save()
         record.notes += [note for note in self._same_work(systems) if note not in record.notes]
         of = {run.arm: run for run in record.runs if run.pair == index}
@@ -180,11 +185,7 @@ class Pairing:
 
     def _measure(self, name: ArmName, index: int) -> tuple[ArmRun, SystemFolder]:
         """One run of the whole system, from fresh workers."""
-        arm = self._arms[name]
-        base = arm.composed.base.model_copy(update={"runs_dir": self._folder.path / name, "resume": False})
-        ready = replace(arm, composed=replace(arm.composed, base=base))
-        run = open_folder(ready, self._command)
-        carry_out(ready, run, self._progress)
+        run = self._run(self._arms[name], name)
         totals = run.record.totals
         waited = sum(float(span.sample.get("run_queue_s") or 0.0) for span in run.spans if span.kind == "task")
         measured = ArmRun(
@@ -201,6 +202,17 @@ class Pairing:
             queue_share=waited / totals.makespan_s if totals.makespan_s else None,
         )
         return measured, run
+
+    def over_copies(self, name: ArmName, clips: Clips) -> SystemFolder:
+        """A run of an arm over other clips, for an audit."""
+        self._progress.stage(f"audit: copies of a clip, arm {name} ({self._folder.record.arm(name).label})")
+        return self._run(replace(self._arms[name], clips=clips), f"copy-{name}")
+
+    def _run(self, arm: Prepared, where: str) -> SystemFolder:
+        base = arm.composed.base.model_copy(update={"runs_dir": self._folder.path / where, "resume": False})
+        ready = replace(arm, composed=replace(arm.composed, base=base))
+        run = open_folder(ready, self._command)
+        return carry_out(ready, run, self._progress)
 
 
 def _not_done(record: SystemRecord) -> dict[Key, str]:
@@ -252,7 +264,7 @@ def _open_folder(
     return SystemComparisonFolder.create(base.runs_dir, record)
 
 
-def _decide(folder: SystemComparisonFolder, ready: Prepared, pairing: Pairing) -> None:
+def _decide(folder: SystemComparisonFolder, ready: tuple[Prepared, Prepared], pairing: Pairing) -> None:
     """Fill in speed, quality and verdict. Raises InputError for what cannot be judged, which makes the comparison invalid."""
     record = folder.record
     if not record.pairs:
@@ -260,11 +272,29 @@ def _decide(folder: SystemComparisonFolder, ready: Prepared, pairing: Pairing) -
         return
     record.speed = judge_speed(record.pairs, pairing.rule, "median", pairing.delta_source, pairing.looks)
     runs = {name: [SystemFolder.open(folder.path / run.folder) for run in record.of(name)] for name in ARMS}
-    record.analyzers = judge_all(ready, runs["a"], runs["b"], record.left_out)
+    record.analyzers = judge_all(ready[1], runs["a"], runs["b"], record.left_out)
     record.quality = worst(record.analyzers)
     record.notes += [f"{one.name}: {said}" for one in record.analyzers.values() for said in one.quality.remarks]
     record.notes += [note for name in ARMS for note in _unsteady(name, runs[name]) if note not in record.notes]
     record.status, record.verdict = "finished", record.speed.verdict
+    record.audits = []
+    for name, arm in zip(ARMS, ready, strict=True):
+        _audit(record, name, arm, runs[name], pairing)
+    if failed := [audit for audit in record.audits if audit.status == "failed"]:
+        record.verdict = "invalid"
+        record.invalid = "; ".join(f"arm {one.arm}: {one.name}: {one.text}" for one in failed)
+
+
+def _audit(
+    record: SystemComparison, name: ArmName, arm: Prepared, runs: Sequence[SystemFolder], pairing: Pairing
+) -> None:
+    """Fill in the audits of an arm, and which analyzers are invalid by them."""
+    copied = audit_copy(name, arm, runs, lambda clips: pairing.over_copies(name, clips))
+    for one in [*audit_runs(name, arm, runs), copied]:
+        record.audits.append(one.audit)
+        for analyzer, why in one.analyzers.items():
+            judged = record.analyzers[analyzer]
+            judged.invalid = "; ".join(part for part in (judged.invalid, f"arm {name}: {why}") if part)
 
 
 def _unsteady(name: ArmName, runs: Sequence[SystemFolder]) -> list[str]:

@@ -151,6 +151,8 @@ def _tags(folder: Path, record: SystemComparison) -> dict[str, str]:
         "verdict": record.verdict,
         "quality.verdict": record.quality,
         "invalid": record.invalid or "no",
+        "audits.failed": ", ".join(f"{one.name} ({one.arm})" for one in record.audits if one.status == "failed"),
+        "audits.passed": str(sum(one.status == "passed" for one in record.audits)),
         "ended_early": "true" if record.ended_early else "false",
         "corpus": record.corpus,
         "measure": record.measure,
@@ -170,6 +172,7 @@ def _tags(folder: Path, record: SystemComparison) -> dict[str, str]:
         tags |= {
             f"analyzer.{key}.quality": one.verdict,
             f"analyzer.{key}.metric": one.quality.metric,
+            f"analyzer.{key}.invalid": one.invalid,
             f"analyzer.{key}.variants": f"{one.variant_a} against {one.variant_b}",
         }
     return clean_tags(tags)

@@ -1,0 +1,56 @@
+"""Repeats of a clip under load: who remembers results, or finds something else without declaring it, is invalid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reelbench.load.arrivals import Query
+from reelbench.load.tell import _invalid
+from reelbench.results import Event
+from reelbench.system.folder import SystemFolder
+from reelbench.system.records import Span
+from support.system_runs import event, make_system_run
+
+QUERIES = [Query(clip, number) for number in range(3) for clip in ("a", "b", "c")]
+TOOK = {"honest": (1.0, 1.1, 0.9), "remembers": (1.0, 0.01, 0.01), "unsteady": (1.0, 1.0, 1.0)}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> SystemFolder:
+    def found(name: str, number: int) -> list[Event]:
+        return [event(0.0, 1.0, f"time {number}" if name == "unsteady" else "always")]
+
+    clips = {query.name: {name: found(name, query.number) for name in TOOK} for query in QUERIES}
+    folder = make_system_run(tmp_path, clips)
+    folder.spans = [
+        Span(
+            session=0,
+            kind="task",
+            clip=query.name,
+            name=name,
+            status="done",
+            start_s=at,
+            end_s=at + TOOK[name][query.number],
+        )
+        for at, query in enumerate(QUERIES)
+        for name in TOOK
+    ]
+    return folder
+
+
+def test_who_remembers_or_is_unsteady_is_invalid_and_nobody_else(run: SystemFolder) -> None:
+    found = _invalid(run, QUERIES, {"honest", "remembers", "unsteady"})
+    assert found.keys() == {"remembers", "unsteady"}, found
+    assert "results are remembered" in found["remembers"]
+    assert "every repeat of a, b, c: it is not deterministic" in found["unsteady"]
+
+
+def test_whoever_declares_that_it_is_not_deterministic_may_differ(run: SystemFolder) -> None:
+    assert _invalid(run, QUERIES, {"honest"}).keys() == {"remembers"}
+
+
+def test_what_the_run_of_the_system_found_is_kept(run: SystemFolder) -> None:
+    run.record.analyzers["honest"].invalid = "asked for CUDA:0, ran on CPU"
+    assert _invalid(run, QUERIES, ())["honest"] == "asked for CUDA:0, ran on CPU"
