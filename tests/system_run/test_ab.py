@@ -76,12 +76,12 @@ def opened(folder: str) -> Clips:
     return open_clips(config, (), ModelStore(), Silent())
 
 
-def test_real_runs_of_a_system_that_is_twice_as_fast(six: Path, tmp_path: Path) -> None:
-    """Two pairs of real processes: about twice as fast, which two pairs do not decide; quality by the real results."""
-    a, b = {"eye": {"cost_s": 0.3}}, {"eye": {"cost_s": 0.15}}
+def test_real_runs_of_a_system_that_is_faster(six: Path, tmp_path: Path) -> None:
+    """Two pairs of real processes: faster, which two pairs do not decide; quality by the real results."""
+    a, b = {"eye": {"cost_s": 1.0}}, {"eye": {"cost_s": 0.1}}
     folder = compare(six, tmp_path, a, b, pairs=2)
     found = folder.record
-    assert found.speed is not None and 0.4 < found.speed.effect.ratio < 0.75
+    assert found.speed is not None and found.speed.effect.ratio < 0.9
     assert found.verdict == "inconclusive" and found.exit_code == 3 and "too few pairs" in found.sentence
     assert sorted(pair.order for pair in found.pairs) == ["AB", "BA"], "which arm is first is not balanced"
     assert found.analyzers["eye"].verdict == "not worse" and found.analyzers["eye"].quality.identical_clips == 6
