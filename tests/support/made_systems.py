@@ -39,9 +39,8 @@ class Made:
     ``cheat``: 'clock' (its worker's clock stands still), 'idle' (a thread works on when the task is over), 'unread' (frames that
     it never read), 'half' (it leaves after half of them), 'device' (its evidence contradicts what was asked for), 'mute' (it
     cannot say what executed), 'peek' (it looks for ground truth beside the clip), 'unsteady' (it never finds the same twice),
-    'blank' (it finds nothing on clips that are in no ``scores``); 'child' is none: another process works for it. ``cache``: a folder
-    in which it remembers the clips that it has done, and takes no time for them. ``sees``: it reads frames. ``steady``: what it
-    declares.
+    'child' is none: another process works for it. ``cache``: a folder in which it remembers the clips that it has done, and takes
+    no time for them. ``sees``: it reads frames. ``steady``: what it declares.
     """
 
     weights: tuple[str, ...] = ()
@@ -78,7 +77,7 @@ class Made:
     def analyze(self, material: Material) -> AnalyzerResult:
         if self._fault:
             raise ValueError("told to fail")
-        if self._cheat == "clock":
+        if self._cheat == "clock" and work.perf_counter is time.perf_counter:
             stopped_at = time.perf_counter()
             work.perf_counter = lambda: stopped_at
         if self._cheat == "idle":
@@ -98,10 +97,6 @@ class Made:
             found = self._labelled(found, f"saw {len(reached)} of {len(beside)} beside {material.info.path.name}")
         if self._cheat == "unsteady":
             found = self._labelled(found, f"at {time.time_ns()}")
-        if self._cheat == "blank" and material.clip not in self._scores:
-            found = found.model_copy(update={"events": ()})
-        elif self._cheat == "blank":
-            found = found.model_copy(update={"events": found.events * 5})
         sampled = 6 if self._cheat == "unread" else len(frames)
         return found.model_copy(update={"frames_sampled": sampled})
 
