@@ -70,7 +70,7 @@ def test_what_remembers_or_differs_is_invalid_and_what_is_honest_is_not(
     assert "arm b: copy of a clip: filled:" in found.invalid and "invalid: arm b: " in found.sentence
 
     shown = "\n".join(lines(found))
-    assert "executed in B: made CPU fp32 (" in shown and "audit failed: first run (B): emptied: " in shown
+    assert "executed in B: made CPU fp32" in shown and "audit failed: first run (B): emptied: " in shown
     assert "audits: 5 of 8 passed" in shown and analyzers_table(found).row_count == 4
     page = write_system_ab_page(folder.path).read_text()
     assert "results are remembered" in page and 's-invalid">invalid<' in page and "made CPU fp32" in page

@@ -58,10 +58,9 @@ def test_every_kind_of_cheat_is_invalid_and_nobody_else(run: SystemFolder) -> No
     assert run.record.exit_code == 5
 
 
-def test_what_child_processes_use_counts_and_is_said(run: SystemFolder) -> None:
+def test_what_child_processes_use_counts(run: SystemFolder) -> None:
     child, honest = run.record.analyzers["child"], run.record.analyzers["honest"]
     assert child.cpu_s is not None and child.cpu_s >= 2 * 0.35 and honest.cpu_s is not None and honest.cpu_s < 0.8
-    assert any(re.match(r"child: its workers report \S+ CPU s, the kernel counts", note) for note in run.record.notes)
 
 
 def test_evidence_and_reasons_are_shown(run: SystemFolder, capsys: pytest.CaptureFixture[str]) -> None:
