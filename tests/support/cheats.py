@@ -204,7 +204,8 @@ class Guesses(Honest):
 
     def event(self, frame: Frame) -> Event:
         found = super().event(frame)
-        return found.model_copy(update={"label": "brightness" if self.passes % 2 else "darkness"})
+        # Two passes alike, then two others: whether a clip has every pass or every second one, they differ.
+        return found.model_copy(update={"label": "brightness" if self.passes // 2 % 2 else "darkness"})
 
 
 class JumpsInTheLastDigit(Honest):
