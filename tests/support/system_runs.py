@@ -7,6 +7,7 @@ from pathlib import Path
 
 from reelbench.bench.records import ClipRecord
 from reelbench.results import AnalyzerResult, Box, BoxAt, Event
+from reelbench.system.costs import add_costs
 from reelbench.system.folder import SystemFolder
 from reelbench.system.records import AnalyzerRecord, Outcome, Span, SystemRecord
 
@@ -85,6 +86,7 @@ def make_system_run(
                 span = Span(session=0, kind="task", clip=clip, name=name, status="done", start_s=0, end_s=1)
                 run.add(span, _result(name, clip, given))
             assert done == (run.result((clip, name)) is not None)
+    add_costs(record, run.spans)
     run.save()
     return run
 

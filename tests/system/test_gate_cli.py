@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from reelbench.bench.manifest import unseal
 from reelbench.cli import cli
 from reelbench.errors import ReelBenchError
 from support.repositories import Repository
@@ -193,6 +194,9 @@ def test_a_stored_baseline_is_held_against_on_the_same_machine_only(checkout: Re
     manifest = kept / "baseline.json"
     found = json.loads(manifest.read_text())
     manifest.write_text(json.dumps({**found, "fingerprint": "another"}))
+    done = checkout.reelbench("gate", "small", "--baseline", str(kept), *QUICK)
+    assert done.returncode == 2 and "the manifest says" in done.stderr
+    unseal(kept)
     done = checkout.reelbench("gate", "small", "--baseline", str(kept), *QUICK)
     assert done.returncode == 4 and "was measured on another machine (another" in done.stderr
 

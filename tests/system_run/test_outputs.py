@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from reelbench.bench.manifest import unseal
 from reelbench.cli import cli, main
 from reelbench.errors import OutputError
 from reelbench.system.folder import SystemFolder
@@ -38,6 +39,7 @@ def run(tmp_path: Path) -> SystemFolder:
     found = make_system_run(tmp_path, {"one": usual(), "two/b c": second})
     found.result_path(("two/b c", "speech_transcription")).unlink()
     found.result_path(("two/b c", "text_overlay")).write_text('{"half": ')
+    unseal(found.path)  # as a folder that is older than manifests
     return found
 
 
