@@ -1,7 +1,7 @@
 """What reading sound and pictures costs in this checkout and in another one, in pairs; and what probing many clips costs.
 
-    git worktree add /tmp/before COMMIT
-    python benchmarks/media_paths.py --against /tmp/before --out reports/media_paths
+    git worktree add ../before COMMIT
+    python benchmarks/media_paths.py --against ../before --out reports/media_paths
 
 Each checkout has one process. Each round takes every clip of the corpus through both, back to back in random order: the sound at
 16 kHz, every frame decoded and five a second converted to 300x300, and the probe. Processor time is compared (wall time is beside it),
