@@ -5,6 +5,7 @@ Both run in the worker, on the analyzer that is being measured.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter, process_time
@@ -56,13 +57,15 @@ def repeated_frames(
     limits: Limits,
     upstream: Mapping[str, AnalyzerResult] = {},
 ) -> dict[str, Any]:
-    """Does a repeated frame come cheaper than it should?
+    """Does a frame that was seen before come cheaper than it should?
 
-    `PICTURES` frames of the clip are shown `COPIES` times each: once so that no two frames are the same (they alternate, and each copy
-    has its own faint noise), once as exact repetitions. Both hold the same content, so that only something that remembers can be
-    faster. ``faster`` is by what share: the smaller of wall time and processor time, each the smallest of up to `ROUNDS` rounds, since
-    a busy neighbour must not look like a memory. ``…_inferred`` are the frames that the analyzer says reached the network: a variant
-    that filters near-duplicates, and says so, has fewer of them. Empty where the analyzer is given no frames.
+    `PICTURES` frames of the clip alternate, and each is shown `COPIES` times: once each copy has its
+    own faint noise, once all copies of a picture have the same. Content, order and motion are alike, so
+    that only something that remembers can be faster. ``faster`` is by what share: the smaller of wall
+    time and processor time, each the smallest of up to `ROUNDS` rounds, since a busy neighbour must not
+    look like a memory. ``…_inferred`` are the frames that the analyzer says reached the network, of the
+    changing ones and where each picture stands still for `COPIES` frames: a variant that filters
+    near-duplicates, and says so, has fewer of these. Empty where the analyzer is given no frames.
     """
     if analyzer.needs.frames is None:
         return {}
@@ -73,25 +76,30 @@ def repeated_frames(
     copies, rounds = _affordable(
         analyzer, Material(name, info, _no_phases, _stamped(pictures, pictures), upstream=upstream)
     )
-    wall: dict[str, list[float]] = {"changing": [], "repeated": []}
-    cpu: dict[str, list[float]] = {"changing": [], "repeated": []}
+    wall: dict[str, list[float]] = defaultdict(list)
+    cpu: dict[str, list[float]] = defaultdict(list)
     inferred: dict[str, int] = {}
+
+    def shown(kind: str, frames: list[Frame]) -> None:
+        stream = _stamped(frames, pictures)
+        started, cpu_started = perf_counter(), process_time()
+        result = analyzer.analyze(Material(name, info, _no_phases, stream, upstream=upstream))
+        wall[kind].append(perf_counter() - started)
+        cpu[kind].append(process_time() - cpu_started)
+        inferred[kind] = result.frames_inferred
+
     for turn in range(rounds):
         changing = [_noisy(frame, noise) for _ in range(copies) for frame in pictures]
-        # Copies, too: the same memory four times over comes from the processor's caches, which would look like a memory of the variant.
-        repeated = [Frame(frame.image.copy(), frame.pts_s, frame.index) for frame in pictures for _ in range(copies)]
+        # The same memory four times over would come from the processor's caches, which would look like a memory of the variant.
+        repeated = [_copy(frame) for _ in range(copies) for frame in changing[: len(pictures)]]
         kinds = [("changing", changing), ("repeated", repeated)]
         for kind, frames in kinds if turn % 2 else reversed(kinds):
-            stream = _stamped(frames, pictures)
-            started, cpu_started = perf_counter(), process_time()
-            result = analyzer.analyze(Material(name, info, _no_phases, stream, upstream=upstream))
-            wall[kind].append(perf_counter() - started)
-            cpu[kind].append(process_time() - cpu_started)
-            inferred[kind] = result.frames_inferred
+            shown(kind, frames)
+    shown("still", [_copy(frame) for frame in pictures for _ in range(copies)])
     return {
         "faster": min(1 - min(seconds["repeated"]) / max(min(seconds["changing"]), 1e-9) for seconds in (wall, cpu)),
         "changing_inferred": inferred["changing"],
-        "repeated_inferred": inferred["repeated"],
+        "still_inferred": inferred["still"],
         "frames": len(pictures) * copies,
     }
 
@@ -116,6 +124,10 @@ def _pictures(analyzer: Analyzer, info: ClipInfo, decode: DecodeOptions, limits:
             if len(found) == PICTURES:
                 break
     return found
+
+
+def _copy(frame: Frame) -> Frame:
+    return Frame(frame.image.copy(), frame.pts_s, frame.index)
 
 
 def _noisy(frame: Frame, noise: np.random.Generator) -> Frame:

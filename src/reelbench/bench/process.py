@@ -31,6 +31,8 @@ from reelbench.results import AnalyzerResult
 
 Progress = Callable[[float], None]
 START_TIMEOUT_S = 120.0
+RESOLUTION_S = 20e-6
+"""The clocks of the process and of its thread are read one after the other: less between them says nothing."""
 
 
 class WorkerDied(AnalyzerError):
@@ -233,7 +235,8 @@ class WorkerProcess:
             if not self._poller.poll(max(0.0, deadline - monotonic()) * 1e3):
                 self.kill()
                 raise WorkerDied(f"no answer within {timeout_s:g} s: killed")
-            self.waiting_cpu_s = max(0.0, process_time() - thread_time() - others) + reports_s
+            used_s = process_time() - thread_time() - others
+            self.waiting_cpu_s = (used_s if used_s > RESOLUTION_S else 0.0) + reports_s
             begun = thread_time()
             kind, value = self._next_message()
             if kind != "progress":

@@ -176,10 +176,10 @@ def _repeated(name: ArmName, live: LiveRun, clips: list[LiveClip], timeout_s: fl
     found = live.ask("repeated", clips[0], timeout_s)
     if not found:
         return Audit(name=title, arm=name, status="not applicable", text="this analyzer is given no frames")
-    if found["repeated_inferred"] < found["changing_inferred"]:
+    if found["still_inferred"] < found["changing_inferred"]:
         text = (
-            f"the variant says that it filters near-duplicates: {found['repeated_inferred']} of {found['frames']} "
-            f"repeated frames reached the network, {found['changing_inferred']} of as many changing ones"
+            f"the variant says that it filters near-duplicates: {found['still_inferred']} of {found['frames']} "
+            f"still frames reached the network, {found['changing_inferred']} of as many changing ones"
         )
         return Audit(name=title, arm=name, status="passed", text=text)
     faster = found["faster"]
