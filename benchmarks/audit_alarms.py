@@ -30,8 +30,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from reelbench.bench.environment import environment  # noqa: E402
-from reelbench.bench.live import Silent  # noqa: E402
 from reelbench.bench.process import WorkerProcess  # noqa: E402
+from reelbench.bench.progress import Silent  # noqa: E402
 from reelbench.bench.setup import open_clips  # noqa: E402
 from reelbench.comparison.ab import Request, _audits, _open_folder  # noqa: E402
 from reelbench.comparison.arms import open_arm, plan  # noqa: E402

@@ -28,9 +28,10 @@ from typing import Any
 
 from decisions_report import markdown
 
+from reelbench.bench.effective import job_of, prepare_network
 from reelbench.bench.environment import environment
-from reelbench.bench.live import Silent
-from reelbench.bench.setup import job_of, open_clips, prepare_network
+from reelbench.bench.progress import Silent
+from reelbench.bench.setup import open_clips
 from reelbench.comparison.arms import plan
 from reelbench.comparison.calibration.stretch import Decision, Stretches
 from reelbench.comparison.rule import Rule

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from reelbench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from reelbench.bench.live import Progress
+    from reelbench.bench.progress import Progress
     from reelbench.bench.records import RunRecord
     from reelbench.comparison.records import ComparisonRecord
     from reelbench.config import Judging
@@ -119,7 +119,7 @@ def _script_left_alone() -> Iterator[None]:
 
 def _progress(shown: bool) -> AbstractContextManager[Progress]:
     if not shown:
-        from reelbench.bench.live import Silent
+        from reelbench.bench.progress import Silent
 
         return nullcontext(Silent())
     from reelbench.report.progress import Progress as Shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reelbench.bench.live import Progress
+from reelbench.bench.progress import Progress
 from reelbench.comparison.folder import ComparisonFolder
 from reelbench.config import Tracking
 from reelbench.errors import ReelBenchError, UnavailableError

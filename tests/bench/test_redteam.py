@@ -86,7 +86,8 @@ def test_what_an_earlier_run_remembered_does_not_count(clips: Path) -> None:
     assert "copy of a clip" in record.invalid and "remembered" in record.invalid
 
 
-def test_ground_truth_is_not_reachable_from_the_clip(clips: Path) -> None:
+def test_ground_truth_is_not_reachable_from_the_clip(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(clips)
     folder = run(clips, "Peeks", passes=1)
     results = folder.read_results()
     assert set(results) == {"a.mp4", "b.mp4"}, "results carry the clips' own names"

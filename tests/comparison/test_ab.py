@@ -78,6 +78,7 @@ def test_swapping_the_arms_turns_the_verdict_round(clips: Path) -> None:
         ("plain analyzer.load_fault=raise", ["cannot load", "told to fail"]),
         ("pretender", ["arm b", "asked for int8, ran fp32"]),
         ("exotic on_unavailable=fallback", ["arm b", "asked for exotic, ran plain"]),
+        ("wrong_here on_unavailable=fallback", ["arm b", "asked for wrong_here, ran plain", "in FP32"]),
         ("plain analyzer.cheat=caches analyzer.burn_ms=10", ["arm b", "repeated frames", "faster"]),
         ("plain analyzer.cheat=watches", ["arm b", "untimed", "20 events"]),
     ],
@@ -198,3 +199,11 @@ def test_arms_that_cannot_be_compared_are_refused_before_anything_is_measured(
     with pytest.raises(error, match=words):
         ab(clips, a, b)
     assert not (clips.parent / "runs").exists()
+
+
+def test_an_arm_whose_network_computes_something_else_here_is_refused(clips: Path) -> None:
+    with pytest.raises(UnavailableError, match="does not compute here what it does in FP32"):
+        ab(clips, "plain", "wrong_here")
+    (file,) = (clips.parent / "runs").rglob("comparison.json")
+    record = read_comparison(file.parent)
+    assert (record.status, record.verdict) == ("failed", "invalid") and "FP32" in record.invalid

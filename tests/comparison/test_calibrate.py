@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from reelbench.bench.setup import open_clips, preflight
+from reelbench.bench.effective import preflight
+from reelbench.bench.setup import open_clips
 from reelbench.comparison.arms import ArmPlan
 from reelbench.comparison.calibrated import delta, read_calibration
 from reelbench.comparison.calibration import calibrate as module

@@ -303,3 +303,9 @@ def test_policies_are_found_by_name_and_every_shipped_one_composes() -> None:
         for check, variant in gate.pairs_of(policy):
             config = compose(check.overrides(variant))
             assert config.comparison.quality_margin == check.quality_margin
+
+
+def test_a_gate_judges_no_fallback() -> None:
+    order = gate.Order(Policy(name="p", checks=(CHECK,)), settings=("on_unavailable=fallback",))
+    with pytest.raises(ConfigError, match="nothing in its place"):
+        gate.first_config(order)

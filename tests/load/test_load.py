@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelbench.bench.live import Silent
+from reelbench.bench.progress import Silent
 from reelbench.cli import main
 from reelbench.config import compose
 from reelbench.errors import ConfigError
@@ -201,8 +201,10 @@ def test_one_after_the_other_and_each_repeat_is_computed(one_clip: Path, tmp_pat
 
 
 def test_a_failed_clip_is_counted_apart(one_clip: Path, tmp_path: Path) -> None:
-    faults = {**EYE, "eye": {"faults": {"silent.mp4#2": "raise"}}}
-    folder = run_load(loading(one_clip, tmp_path, "offline", "load.queries=3", actors=faults), "test", Silent())
+    faults = {**EYE, "eye": {"faults": {"silent.mp4": "raise"}, "once": str(tmp_path / "raised")}}
+    folder = run_load(
+        loading(one_clip, tmp_path, "offline", "load.queries=3", "load.warmup=0", actors=faults), "test", Silent()
+    )
     found = folder.record
     assert found.exit_code == 5 and found.figures.failed == 1 and found.figures.queries == 2
     assert "told to fail" in "".join(reasons(found))

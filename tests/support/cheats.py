@@ -154,7 +154,7 @@ class Peeks(Honest):
     def result(self, material: Material, frames: list[Frame]) -> AnalyzerResult:
         path = material.info.path
         real, around = path.resolve(), set[Path]()
-        for folder in (path.parent, real.parent, real.parent.parent):
+        for folder in (path.parent, real.parent, real.parent.parent, Path.cwd()):
             around |= {folder / f"{material.clip}.truth.json", *folder.rglob("*.truth.json")}
         found = [file for file in (*around, path.with_suffix(".truth.json")) if file.exists()]
         beside = sorted(one.name for one in path.parent.iterdir())

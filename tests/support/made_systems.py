@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import random
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from reelbench.analyzers.base import Material, Needs, WeightsSource
-from reelbench.bench.live import Progress
+from reelbench.bench.progress import Progress
 from reelbench.comparison.records import ArmName
 from reelbench.config import instantiate, validate
 from reelbench.corpus.clip import Truth
 from reelbench.engines.base import Availability, Evidence
-from reelbench.media.types import FrameRequest, Sampling
+from reelbench.media.types import Frame, FrameRequest, Sampling
 from reelbench.paths import conf_dir
 from reelbench.quality.base import Scores
 from reelbench.results import AnalyzerResult, Event
@@ -38,9 +41,11 @@ class Made:
 
     ``cheat``: 'clock' (its worker's clock stands still), 'idle' (a thread works on when the task is over), 'unread' (frames that
     it never read), 'half' (it leaves after half of them), 'device' (its evidence contradicts what was asked for), 'mute' (it
-    cannot say what executed), 'peek' (it looks for ground truth beside the clip), 'unsteady' (it never finds the same twice),
-    'child' is none: another process works for it. ``cache``: a folder in which it remembers the clips that it has done, and takes
-    no time for them. ``sees``: it reads frames. ``steady``: what it declares.
+    cannot say what executed), 'peek' (it looks for ground truth beside the clip), 'tells' (it reports every string that
+    it was given), 'unsteady' (it never finds the same twice),
+    'child' is none: another process works for it. ``cache``: a folder in which it remembers the frames that it has seen,
+    and takes no time for them. ``sees``: it reads frames. ``steady``: what it declares.
+    ``after``: who must have been there before it.
     """
 
     weights: tuple[str, ...] = ()
@@ -58,10 +63,11 @@ class Made:
         sees: bool = False,
         cache: str = "",
         steady: bool = True,
+        after: Sequence[str] = (),
     ) -> None:
         self._cache, self.deterministic = cache, steady
         frames = FrameRequest(Sampling(every=2), size=(16, 16), colour="gray") if sees else None
-        self.needs, self._cheat = Needs(frames), cheat
+        self.needs, self._cheat = Needs(frames, upstream=tuple(after)), cheat
         self._name, self.cost_s, self._fault, self._reason = called, cost_s, fault, reason
         self._score, self._scores = score, dict(scores or {})
 
@@ -84,17 +90,19 @@ class Made:
             threading.Thread(target=_burn, daemon=True).start()
         if self._cheat == "child":
             subprocess.run([sys.executable, "-c", BURN], check=True)
-        known = Path(self._cache or "/dev/null", f"{self._name}-{material.clip}")
+        frames = list(islice(material.frames, 2 if self._cheat == "half" else None))
+        known = Path(self._cache or "/dev/null", content_of(frames))
         if not (self._cache and known.exists()):
             time.sleep(self.cost_s)
             if self._cache:
                 known.touch()
-        frames = list(islice(material.frames, 2 if self._cheat == "half" else None))
         found = self.result(material.clip, material.info.duration_s)
         if self._cheat == "peek":
             beside = [*material.info.path.parent.iterdir()] if material.info.path.parent.is_dir() else []
             reached = [path for path in beside if ".truth" in path.name]
             found = self._labelled(found, f"saw {len(reached)} of {len(beside)} beside {material.info.path.name}")
+        if self._cheat == "tells":
+            found = self._labelled(found, json.dumps(_given(material)))
         if self._cheat == "unsteady":
             found = self._labelled(found, f"at {time.time_ns()}")
         sampled = 6 if self._cheat == "unread" else len(frames)
@@ -116,6 +124,21 @@ class Made:
 
     def close(self) -> None:
         pass
+
+
+def content_of(frames: Sequence[Frame]) -> str:
+    return hashlib.sha256(b"".join(frame.image.tobytes() for frame in frames)).hexdigest()
+
+
+def _given(material: Material) -> list[str]:
+    """All that an analyzer is handed, and what a process knows of itself: arguments, variables, folder, open files."""
+    opened = [str(file.resolve()) for file in Path("/proc/self/fd").iterdir()]
+    frame, stack = sys._getframe(), ""
+    while (frame := frame.f_back) is not None:  # type: ignore[assignment]
+        stack += repr({name: value for name, value in frame.f_locals.items() if name != "self"})
+    upstream = [result.model_dump_json() for result in material.upstream.values()]
+    return [material.clip, repr(material), str(material.info.path.resolve()), *upstream, *sys.argv,
+            str(os.environ), str(Path.cwd()), *opened, stack]  # fmt: skip
 
 
 BURN = "import time\nwhile time.process_time() < 0.4: pass"

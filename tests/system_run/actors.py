@@ -17,9 +17,9 @@ from reelbench.results import AnalyzerResult, Event
 
 
 class Actor:
-    """``faults``: clip → 'raise', 'segfault', 'hang', 'eat', 'schema', 'other clip' or 'killed'; with ``once`` a fault happens only
-    until that file exists. ``size`` 0 asks for no frames, ``rate`` 0 for no sound; ``tells_cores``: on how
-    many it was loaded, and runs."""
+    """``faults``: how long a clip lasts, as `lasting` writes it (an actor knows no names) → 'raise', 'segfault', 'hang',
+    'eat', 'schema', 'other clip' or 'killed'; with ``once`` a fault happens only until that file exists. ``size`` 0 asks
+    for no frames, ``rate`` 0 for no sound; ``tells_cores``: on how many it was loaded, and runs."""
 
     step = 1
 
@@ -57,7 +57,7 @@ class Actor:
         self._loaded_on = len(os.sched_getaffinity(0))
 
     def analyze(self, material: Material) -> Any:
-        fault = self._faults.get(material.clip, "")
+        fault = self._faults.get(lasting(material.info.duration_s), "")
         if fault and not (self._once and Path(self._once).exists()):
             if self._once:
                 Path(self._once).touch()
@@ -84,6 +84,10 @@ class Actor:
 
     def close(self) -> None:
         pass
+
+
+def lasting(duration_s: float) -> str:
+    return f"{duration_s:.2f} s"
 
 
 def _fail(fault: str) -> None:

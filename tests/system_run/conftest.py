@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reelbench.bench.live import Silent
+from reelbench.bench.progress import Silent
 from reelbench.system.folder import SystemFolder
 from reelbench.system.runner import run_system
 from support.clips import make_clip
@@ -20,8 +20,8 @@ slow = pytest.mark.skipif("REELBENCH_SLOW" not in os.environ, reason="slow: set 
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clips")
-    for name in ("a", "b", "c"):
-        make_clip(folder / f"{name}.mp4", frames=24, audio_s=0.8)
+    for name, frames in (("a", 24), ("b", 26), ("c", 28)):
+        make_clip(folder / f"{name}.mp4", frames=frames, audio_s=0.8)
     return folder
 
 

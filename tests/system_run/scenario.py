@@ -8,14 +8,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from reelbench.bench.live import Silent
+from reelbench.bench.progress import Silent
 from reelbench.config import validate
+from reelbench.media.probing import probe
 from reelbench.paths import conf_dir
 from reelbench.system import setup
 from reelbench.system.config import Composed, PlanConfig, SystemConfig
 from reelbench.system.folder import SystemFolder
 from reelbench.system.runner import run_system
 from support.run_configs import run_node
+
+from .actors import lasting
 
 # What is downstream comes first, so that the order in the file cannot be what makes it right.
 ACTORS: dict[str, dict[str, Any]] = {
@@ -28,7 +31,8 @@ ACTORS: dict[str, dict[str, Any]] = {
 def composed(
     clips: Path, runs: Path, *, plan: str = "auto", actors: dict[str, dict[str, Any]] | None = None, **system: Any
 ) -> Composed:
-    """``actors`` change single actors (None for one leaves it out); ``system`` changes conf/system."""
+    """``actors`` change single actors (None for one leaves it out), ``faults`` by the name of a clip that lasts like
+    no other; ``system`` changes conf/system."""
     import yaml
 
     found = yaml.safe_load((conf_dir() / "system" / "default.yaml").read_text())
@@ -51,6 +55,10 @@ def composed(
 
 def _one(name: str, settings: dict[str, Any], clips: Path, runs: Path) -> dict[str, Any]:
     node = {"_target_": "system_run.actors.Actor", "_convert_": "all"}
+    if faults := settings.get("faults"):
+        known = {lasting(probe(clips / clip).duration_s): fault for clip, fault in faults.items()}
+        assert len(known) == len(faults), "an actor tells clips apart by how long they last"
+        settings = {**settings, "faults": known}
     return run_node({**node, "name": name, "called": name, **settings}, clips, runs)
 
 

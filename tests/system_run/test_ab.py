@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelbench.bench.live import Silent
+from reelbench.bench.progress import Silent
 from reelbench.bench.setup import Clips, open_clips
 from reelbench.cli import main
 from reelbench.comparison.records import AlsoJudged, Quality

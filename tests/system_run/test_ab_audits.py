@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from reelbench.bench.live import Silent
+from reelbench.bench.progress import Silent
+from reelbench.media.frames import FrameStream
+from reelbench.media.types import FrameRequest, Sampling
 from reelbench.report.system_ab_page import write_system_ab_page
 from reelbench.report.system_ab_terminal import analyzers_table, comparison_json, lines
 from reelbench.results import AnalyzerResult
@@ -16,7 +18,7 @@ from reelbench.system.ab.folder import SystemComparisonFolder
 from reelbench.system.ab.run import carry_out_both
 from reelbench.tracking.kinds.system_comparison import KIND
 from support.clips import make_clip
-from support.made_systems import arm
+from support.made_systems import arm, content_of
 from support.system_runs import event
 
 Made = dict[str, dict[str, Any]]
@@ -26,8 +28,8 @@ AUDITS = ["copy of a clip", "first run", "results of all runs", "what executed, 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clips")
-    for name in ("a", "b"):
-        make_clip(folder / f"{name}.mp4", frames=24)
+    for name, frames in (("a", 24), ("b", 26)):
+        make_clip(folder / f"{name}.mp4", frames=frames)
     return folder
 
 
@@ -43,17 +45,19 @@ def test_what_remembers_or_differs_is_invalid_and_what_is_honest_is_not(
     monkeypatch.setattr(audits, "OPINIONS", 1)
     filled = tmp_path / "filled"
     filled.mkdir()
-    for clip in ("a.mp4", "b.mp4"):
-        (filled / f"filled-{clip}").touch()
+    request = FrameRequest(Sampling(every=2), size=(16, 16), colour="gray")  # that of one that ``sees``
+    for clip in clips.iterdir():
+        with FrameStream(clip, request) as frames:
+            (filled / content_of(list(frames))).touch()
     empty = tmp_path / "empty"
     empty.mkdir()
     honest: Made = {
-        name: {"cost_s": 1.0 if name in ("filled", "emptied") else 0.05}
+        name: {"cost_s": 1.0, "sees": True} if name in ("filled", "emptied") else {"cost_s": 0.05}
         for name in ("filled", "emptied", "unsteady", "declared")
     }
     cheats: Made = {
-        "filled": {"cost_s": 1.0, "cache": str(filled)},
-        "emptied": {"cost_s": 1.0, "cache": str(empty)},
+        "filled": {"cost_s": 1.0, "cache": str(filled), "sees": True},
+        "emptied": {"cost_s": 1.0, "cache": str(empty), "sees": True},
         "unsteady": {"cost_s": 0.05, "cheat": "unsteady"},
         "declared": {"cost_s": 0.05, "cheat": "unsteady", "steady": False},
     }

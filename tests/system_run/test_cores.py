@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reelbench.bench.live import Silent
+from reelbench.bench.progress import Silent
 from reelbench.system.runner import run_system
 
 from .scenario import ACTORS, composed

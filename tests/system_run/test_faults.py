@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from reelbench.bench.live import Silent
+from reelbench.bench.progress import Silent
 from reelbench.models.catalog import Catalog
 from reelbench.models.leases import alone
 from reelbench.models.store import ModelStore

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from reelbench.bench.live import Silent
+from reelbench.bench.progress import Silent
 from reelbench.bench.records import ClipRecord
 from reelbench.cli import cli
 from reelbench.errors import ConfigError, InputError, ReelBenchError

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from reelbench.bench.live import Silent
+from reelbench.bench.progress import Silent
 from reelbench.errors import OutputError
 from reelbench.system import spool
 from reelbench.system.folder import SystemFolder

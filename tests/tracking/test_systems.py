@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from reelbench.bench.live import Silent
 from reelbench.bench.manifest import unseal
+from reelbench.bench.progress import Silent
 from reelbench.cli import main
 from reelbench.cli.track import command
 from reelbench.config import Tracking

@@ -8,7 +8,7 @@ from math import inf
 from random import SystemRandom
 from statistics import median
 from time import perf_counter, sleep
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from weakref import proxy
 
 from pydantic import ValidationError
@@ -21,6 +21,7 @@ from reelbench.bench.own_code import own_code
 from reelbench.bench.private_clips import PrivateClips
 from reelbench.bench.process import Code, WorkerProcess, checked_result
 from reelbench.bench.process_tree import tree_cpu_s
+from reelbench.bench.progress import Progress
 from reelbench.bench.records import ClipRecord, Warmup
 from reelbench.bench.reencode import LONGEST_S, reencoded
 from reelbench.bench.reference import Upstream
@@ -41,28 +42,6 @@ Sample = dict[str, Any]
 
 LATE_WATCH_S, LATE_WATCH_MOST_S, LATE_NOTICED_S = 0.2, 2.0, 0.001
 OPINIONS = 3
-
-
-class Progress(Protocol):
-    """What a run tells while it goes on (`reelbench.report.progress` shows it)."""
-
-    def stage(self, text: str) -> None: ...
-    def start(self, total_passes: int) -> None: ...
-    def update(self, clip: str, phase: str, done: int, total: int, seconds_left: float | None) -> None: ...
-    def bytes(self, what: str, done: int, total: int) -> None: ...
-    def items(self, what: str, done: int, total: int) -> None: ...
-    def message(self, text: str) -> None: ...
-
-
-class Silent:
-    """A `Progress` that tells nobody."""
-
-    def stage(self, text: str) -> None: ...
-    def start(self, total_passes: int) -> None: ...
-    def update(self, clip: str, phase: str, done: int, total: int, seconds_left: float | None) -> None: ...
-    def bytes(self, what: str, done: int, total: int) -> None: ...
-    def items(self, what: str, done: int, total: int) -> None: ...
-    def message(self, text: str) -> None: ...
 
 
 @dataclass

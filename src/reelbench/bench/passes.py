@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 
-from reelbench.bench.live import LiveClip, LiveRun, Progress
+from reelbench.bench.live import LiveClip, LiveRun
+from reelbench.bench.progress import Progress
 from reelbench.bench.reference import Upstream
 from reelbench.bench.run_folder import RunFolder
 from reelbench.bench.worker import Job

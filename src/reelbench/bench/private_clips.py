@@ -23,11 +23,14 @@ from reelbench.owners import temporary_folder
 from reelbench.results import AnalyzerResult
 
 PREFIX = ".reelbench-clips-"
+NOWHERE = Path(os.devnull)
+"""No file lies below it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShownClip:
-    """A clip as a worker knows it. ``shown`` is the name that it is told, ``info`` has the private path."""
+    """A clip as a worker knows it. ``shown`` is the name that it is told, ``info`` has the private path, or one
+    below `NOWHERE`."""
 
     name: str
     shown: str
@@ -57,27 +60,34 @@ class ShownClip:
 class PrivateClips:
     """Shows clips to workers. ``close`` removes what was made; a killed process's folders are removed by the next.
 
-    A clip is linked where that is possible, which costs nothing; else copied, into the last of ``homes``
-    (by default the system's folder for temporary files).
+    A clip is linked (never by a symbolic link, which would name its target) where that is possible, which costs
+    nothing: into a folder for temporary files, the user's cache, or one of ``homes``. Else it is copied into the last.
     """
 
     def __init__(self, homes: Sequence[Path] = ()) -> None:
-        self._homes = [Path(tempfile.gettempdir()), *homes]
+        self._homes = [*_neutral_folders(), *homes]
         self._folders: dict[Path, Path] = {}
         self._stack = ExitStack()
-        self._shown: dict[tuple[str, Path], tuple[str, Path]] = {}
+        self._tokens: dict[tuple[str, Path], str] = {}
+        self._paths: dict[str, Path] = {}
 
     def show(self, name: str, info: ClipInfo) -> ShownClip:
         """The clip in a folder of its own; the same folder each time. Raises MediaError where it is gone."""
-        key = (name, info.path)
-        if key not in self._shown:
-            token = f"clip-{uuid4().hex[:12]}"
+        token = self._token(name, info)
+        if token not in self._paths:
             try:
-                self._shown[key] = token, self._place(info.path, token)
+                self._paths[token] = self._place(info.path, token)
             except OSError as error:
                 raise MediaError(f"{info.path}: cannot be read: {error.strerror or error}") from error
-        token, path = self._shown[key]
-        return ShownClip(name, token, replace(info, path=path), info.path)
+        return ShownClip(name, token, replace(info, path=self._paths[token]), info.path)
+
+    def name_only(self, name: str, info: ClipInfo) -> ShownClip:
+        """The clip under its neutral name, with a path that leads nowhere: for who reads what was decoded of it."""
+        token = self._token(name, info)
+        return ShownClip(name, token, replace(info, path=NOWHERE / f"{token}{info.path.suffix}"), info.path)
+
+    def _token(self, name: str, info: ClipInfo) -> str:
+        return self._tokens.setdefault((name, info.path), f"clip-{uuid4().hex[:12]}")
 
     def empty_folder(self) -> Path:
         """A new folder below the first of the homes, gone after ``close``."""
@@ -110,4 +120,13 @@ class PrivateClips:
         """Remove the folders; what is shown afterwards is placed anew."""
         self._stack.close()
         self._folders.clear()
-        self._shown.clear()
+        self._tokens.clear()
+        self._paths.clear()
+
+
+def _neutral_folders() -> list[Path]:
+    """Where a private folder may lie without telling anything of the run: one on the clips' own file system is best."""
+    import platformdirs
+
+    usual = [Path(tempfile.gettempdir()), Path("/var/tmp"), Path(platformdirs.user_cache_dir("reelbench"))]
+    return [folder for folder in dict.fromkeys(usual) if folder.is_dir()]

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import monotonic, perf_counter, process_time, thread_time
@@ -33,6 +33,8 @@ Progress = Callable[[float], None]
 START_TIMEOUT_S = 120.0
 RESOLUTION_S = 20e-6
 """The clocks of the process and of its thread are read one after the other: less between them says nothing."""
+_FOLDERS = {"REELBENCH_MODEL_STORE", "REELBENCH_CATALOG", "REELBENCH_MIRROR", "HF_HOME"}
+"""Variables that name folders, and that a worker or a library in it reads."""
 
 
 class WorkerDied(AnalyzerError):
@@ -51,17 +53,24 @@ class Code:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The parent's search path, so that a user's own analyzers are found, with ``source`` before all."""
+        """The parent's search path, so that a user's own analyzers are found, with ``source`` before all.
+
+        A worker has another working directory: where the parent's is, is left out, and relative folders become absolute.
+        """
         path = [str(Path(entry).absolute()) for entry in sys.path]
+        given = {name: value for name, value in os.environ.items() if name not in ("PWD", "OLDPWD")}
+        for name in _FOLDERS & given.keys():
+            folders = [Path(one).expanduser().absolute() for one in given[name].split(os.pathsep) if one]
+            given[name] = os.pathsep.join(map(str, folders))
         if self.source is None:
-            return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+            return {**given, "PYTHONPATH": os.pathsep.join(path)}
         others = [entry for entry in path if not (Path(entry) / "reelbench").is_dir()]
         if self.python != sys.executable:  # its own packages, not the parent's
             others = [
                 entry for entry in others if "site-packages" not in entry and not entry.startswith(sys.base_prefix)
             ]
         path = [str(self.source), *(self.place(entry) for entry in others)]
-        return {**os.environ, "PYTHONPATH": os.pathsep.join(path), "REELBENCH_MODEL_STORE": str(store_dir())}
+        return {**given, "PYTHONPATH": os.pathsep.join(path), "REELBENCH_MODEL_STORE": str(store_dir())}
 
     def place(self, entry: str) -> str:
         """The folder that stands for ``entry`` with this code: its counterpart in the other checkout, where there is one."""
@@ -70,15 +79,6 @@ class Code:
             return entry
         other = self.moved[1] / found.relative_to(self.moved[0])
         return str(other) if other.exists() else entry
-
-
-def clip_message(name: str, info: ClipInfo, upstream: Mapping[str, AnalyzerResult]) -> dict[str, Any]:
-    """A clip as a worker is told of it; what lies upstream crosses as JSON."""
-    return {
-        "name": name,
-        "info": asdict(info),
-        "upstream": {name: result.model_dump_json() for name, result in upstream.items()},
-    }
 
 
 def checked_result(text: Any, clip: str) -> AnalyzerResult:
@@ -107,14 +107,16 @@ class WorkerProcess:
     ) -> None:
         """With ``wait`` off it returns at once: `take` gives 'ready' when the process is up.
 
-        ``clips`` show clips to the worker; without them it has its own, for as long as it lives.
+        ``clips`` show clips to the worker; without them it has its own, for as long as it lives. It starts in an empty
+        folder: the parent's working directory may well be that of the clips.
         """
         code = code or Code()
         self.clips, self._own_clips = clips or PrivateClips([job.log.parent]), clips is None
         self.watched, self.crossed_bytes = Watched(0.0, 0.0, 0.0), 0
         ours, theirs = socket.socketpair()
-        started = perf_counter()
         try:
+            place = self.clips.empty_folder()
+            started = perf_counter()
             with job.log.open("ab") as log:
                 # Native libraries write to the standard streams; what they say belongs into the run's log.
                 self._process = subprocess.Popen(
@@ -123,10 +125,12 @@ class WorkerProcess:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
+                    cwd=place,
                     env=code.environment,
                 )
         except OSError as error:
             ours.close()
+            self._close_clips()
             raise WorkerDied(f"no worker process can be started: {error.strerror or error}") from error
         finally:
             theirs.close()
@@ -282,6 +286,9 @@ class WorkerProcess:
             self._process.kill()
         self._process.wait()
         self._pipe.close()
+        self._close_clips()
+
+    def _close_clips(self) -> None:
         if self._own_clips:
             self.clips.close()
 

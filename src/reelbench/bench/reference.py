@@ -185,12 +185,12 @@ def _read_cost(file: Path) -> tuple[float, float] | None:
 
 
 def _loaded(config: RunConfig, log: Path) -> WorkerProcess:
-    """A worker that is ready for clips. Raises LoadFailed."""
+    """A worker that is ready for clips. Raises LoadFailed, and ParityError where its network must not be used here."""
     job = Job(config.analyzer.constructor, config.media.decode, config.media.limits, config.seed, log)
     process: WorkerProcess | None = None
     try:
         process = WorkerProcess(job)
-        process.ask("prepare", timeout_s=config.measure.prepare_timeout_s)
+        process.ask("prepare", {"unavailable": True}, timeout_s=config.measure.prepare_timeout_s)
         process.ask("load", timeout_s=config.measure.load_timeout_s)
     except BaseException as error:
         if process is not None:

@@ -9,28 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reelbench.bench.live import Progress
+from reelbench.bench.effective import job_of, make_ready, preflight
 from reelbench.bench.observed import check_passes, contradictions
 from reelbench.bench.passes import Passes
+from reelbench.bench.progress import Progress
 from reelbench.bench.records import QualityRecord
 from reelbench.bench.reference import reference_results
 from reelbench.bench.run_folder import RunFolder
 from reelbench.bench.scoring import add_agreement, against_truth
-from reelbench.bench.setup import (
-    Clips,
-    Effective,
-    fallback_of,
-    job_of,
-    low_disk,
-    open_clips,
-    open_folder,
-    preflight,
-    prepare_network,
-    upstream_of,
-)
+from reelbench.bench.setup import Clips, low_disk, open_clips, open_folder, upstream_of
 from reelbench.bench.summary import summarize
 from reelbench.config import RunConfig
-from reelbench.engines.parity import ParityError
 from reelbench.errors import AnalyzerError, OutputError, UnavailableError
 from reelbench.models.store import ModelStore
 
@@ -42,27 +31,13 @@ def measure(config: RunConfig, overrides: Sequence[str], command: str, progress:
     a folder whose record says so (``LoadFailed.folder``).
     """
     ready = preflight(config, overrides)
-    try:
-        return _measured(config, ready, overrides, command, progress)
-    except ParityError as error:
-        if config.on_unavailable == "fail" or ready.config.variant != config.variant:
-            raise
-        ready = fallback_of(config, overrides, error.message)
-        progress.message(f"{ready.fallback_reason}; {ready.config.variant} takes its place")
-        return _measured(config, ready, overrides, command, progress)
-
-
-def _measured(
-    config: RunConfig, ready: Effective, overrides: Sequence[str], command: str, progress: Progress
-) -> RunFolder:
-    effective = ready.config
     store = ModelStore()
-    clips = open_clips(effective, ready.analyzer.weights, store, progress)
+    clips = open_clips(ready.config, ready.analyzer.weights, store, progress)
     folder = open_folder(config, ready, command, clips, store.hashes(ready.analyzer.weights))
     progress.message(f"run folder: {folder.path}")
     try:
+        effective = make_ready(folder, config, ready, overrides, store, progress).config
         job = job_of(effective, folder.log)
-        folder.record.cold_start.prepare_s += prepare_network(job, effective.measure.prepare_timeout_s, progress)
         given = upstream_of(effective, clips, store, overrides, folder.log, progress)
         disk = low_disk(config, [folder.path], progress)
         Passes(folder, clips.infos, job, effective.measure, progress, given, disk).run()
@@ -72,7 +47,7 @@ def _measured(
         folder.record.status = "interrupted"
         folder.record.summary |= summarize(folder.samples, folder.frames)
         raise
-    except (AnalyzerError, ParityError) as error:
+    except (AnalyzerError, UnavailableError) as error:
         folder.record.status = "failed"
         folder.record.invalid = error.message
         raise

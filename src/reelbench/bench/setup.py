@@ -1,4 +1,4 @@
-"""All that comes before the first measured pass: can the variant run here, are weights and clips present, where do results go."""
+"""Prepare a run: weights and clips present, clips opened, the folder for its results."""
 
 from __future__ import annotations
 
@@ -8,35 +8,24 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reelbench.analyzers.base import Analyzer, is_deterministic
+from reelbench.analyzers.base import is_deterministic
+from reelbench.bench.effective import Effective
 from reelbench.bench.environment import environment
-from reelbench.bench.live import Progress
 from reelbench.bench.own_code import code_of_run
-from reelbench.bench.process import Code, WorkerProcess
+from reelbench.bench.progress import Progress
 from reelbench.bench.records import ClipRecord, RunRecord
 from reelbench.bench.reference import Upstream, upstream_results
-from reelbench.bench.restarting import LoadFailed
 from reelbench.bench.run_folder import RunFolder, find_interrupted, new_run_id
-from reelbench.bench.worker import Job
-from reelbench.config import RunConfig, digest, instantiate, other_variant
+from reelbench.config import RunConfig, digest, instantiate
 from reelbench.corpus.clip import Clip
 from reelbench.encoding import path_text, readable_values
-from reelbench.errors import AnalyzerError, InputError, MediaError, UnavailableError
+from reelbench.errors import InputError, MediaError
 from reelbench.media.types import ClipInfo
 from reelbench.models.leased import Lease, top_of
 from reelbench.models.space import LowDisk, Need, require
 from reelbench.models.store import ModelStore
 from reelbench.models.usage import Usage
 from reelbench.paths import write_text, write_yaml
-
-
-@dataclass(frozen=True, slots=True)
-class Effective:
-    """The configuration that really runs, its analyzer, and why it is another than the requested one."""
-
-    config: RunConfig
-    analyzer: Analyzer
-    fallback_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,32 +57,6 @@ class Clips:
             record.width, record.height = info.width, info.height
             record.flags, record.details = list(info.flags), dict(info.details)
         return record
-
-
-def preflight(config: RunConfig, overrides: Sequence[str]) -> Effective:
-    """Decide before anything is measured whether the variant can run here.
-
-    Raises UnavailableError with the reason and the mending command; with on_unavailable=fallback the named variant takes its place.
-    """
-    analyzer = instantiate(config.analyzer.constructor)
-    verdict = analyzer.available()
-    if verdict.ok:
-        return Effective(config, analyzer)
-    what = f"{config.analyzer.name} {config.variant}"
-    if config.on_unavailable == "fail":
-        raise UnavailableError(f"{what} is unavailable here: {verdict.reason}", verdict.mend)
-    return fallback_of(config, overrides, verdict.reason)
-
-
-def fallback_of(config: RunConfig, overrides: Sequence[str], reason: str) -> Effective:
-    """The variant that takes the place of one that cannot run here. Raises UnavailableError where that cannot run either."""
-    name = config.fallback or config.analyzer.fallback
-    fallback = other_variant(overrides, name)
-    stand_in = instantiate(fallback.analyzer.constructor)
-    if not (second := stand_in.available()).ok:
-        what = f"{config.analyzer.name} {config.variant}"
-        raise UnavailableError(f"{what} and its fallback {name} are unavailable here: {second.reason}", second.mend)
-    return Effective(fallback, stand_in, f"{config.variant} is unavailable here: {reason}")
 
 
 def open_clips(config: RunConfig, weights: Sequence[str], store: ModelStore, progress: Progress) -> Clips:
@@ -145,11 +108,6 @@ def require_room(config: RunConfig, wanted: Sequence[str], store: ModelStore) ->
         require([Need(store.root, sum(missing), "weights and clips"), results])
 
 
-def job_of(config: RunConfig, log: Path) -> Job:
-    """What the worker of this configuration is told."""
-    return Job(config.analyzer.constructor, config.media.decode, config.media.limits, config.seed, log)
-
-
 def resume_key(config: RunConfig, ready: Effective, clips: Clips, weights: dict[str, str]) -> str:
     """Two runs with the same key measure the same: configuration, clips with their ground truth, weights, code (the analyzer's own
     modules among it, wherever they lie), packages, machine."""
@@ -197,19 +155,6 @@ def open_folder(config: RunConfig, ready: Effective, command: str, clips: Clips,
         folder.record.notes.append(f"resumed {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
         return folder
     return create_folder(config.runs_dir, new_record(config, ready, command, clips, weights, key), ready.config)
-
-
-def prepare_network(job: Job, timeout_s: float, progress: Progress, code: Code | None = None) -> float:
-    """Conversion, calibration and comparison with FP32, in a process that is not measured. Seconds that it took.
-
-    Raises ParityError where the network must not be used on this machine, LoadFailed for every other failure.
-    """
-    progress.stage("preparing the network (once a machine)")
-    try:
-        with WorkerProcess(job, code) as worker:
-            return float(worker.ask("prepare", {"unavailable": True}, timeout_s=timeout_s))
-    except AnalyzerError as error:
-        raise LoadFailed(f"cannot prepare: {error.message}", f"{job.log} has the details") from error
 
 
 def upstream_of(

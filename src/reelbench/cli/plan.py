@@ -202,7 +202,7 @@ def _prepared(composed: Composed) -> Prepared:
     from reelbench.system.setup import prepare
 
     with Progress() as progress:
-        return prepare(composed, progress)
+        return prepare(composed, progress, networks=False)
 
 
 def _here() -> str:

@@ -13,7 +13,8 @@ from time import perf_counter
 from typing import Literal
 
 from reelbench.bench.environment import environment
-from reelbench.bench.live import LiveRun, Progress
+from reelbench.bench.live import LiveRun
+from reelbench.bench.progress import Progress
 from reelbench.bench.runner import conclude
 from reelbench.bench.scoring import add_agreement, against_truth
 from reelbench.bench.setup import Clips, open_clips
@@ -27,7 +28,7 @@ from reelbench.comparison.rule import Rule
 from reelbench.comparison.schedule import stretched
 from reelbench.comparison.verdict import decide, invalidate
 from reelbench.config import RunConfig, digest
-from reelbench.errors import AnalyzerError, ConfigError, OutputError
+from reelbench.errors import AnalyzerError, ConfigError, OutputError, UnavailableError
 from reelbench.models.store import ModelStore
 
 
@@ -97,6 +98,10 @@ def carry_out(request: Request, progress: Progress) -> ComparisonFolder:
             invalidate(record, "; ".join(unequal))
     except (KeyboardInterrupt, OutputError):
         record.status = "interrupted"
+        raise
+    except UnavailableError as error:  # its network computes something else here than in FP32
+        record.status = "failed"
+        invalidate(record, error.message)
         raise
     except AnalyzerError as error:
         record.status = "failed"

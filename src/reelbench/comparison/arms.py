@@ -6,21 +6,12 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reelbench.bench.live import LiveRun, Progress
+from reelbench.bench.effective import Effective, job_of, make_ready, preflight
+from reelbench.bench.live import LiveRun
 from reelbench.bench.process import Code
+from reelbench.bench.progress import Progress
 from reelbench.bench.run_folder import RunFolder
-from reelbench.bench.setup import (
-    Clips,
-    Effective,
-    create_folder,
-    job_of,
-    low_disk,
-    new_record,
-    preflight,
-    prepare_network,
-    resume_key,
-    upstream_of,
-)
+from reelbench.bench.setup import Clips, create_folder, low_disk, new_record, resume_key, upstream_of
 from reelbench.comparison.folder import ComparisonFolder
 from reelbench.comparison.records import Arm, ArmName
 from reelbench.config import RunConfig, compose
@@ -97,11 +88,11 @@ def open_arm(
         record.comparison = folder.record.id
         run = create_folder(folder.path, record, plan.ready.config, plan.name)
     folder.record.arm(plan.name).run_id = run.record.run_id
-    job = job_of(plan.ready.config, run.log)
-    measure = plan.ready.config.measure
-    run.record.cold_start.prepare_s += prepare_network(job, measure.prepare_timeout_s, progress, plan.code)
-    given = upstream_of(plan.ready.config, clips, store, plan.overrides, run.log, progress)
-    live = LiveRun(run, clips.infos, job, measure, progress, plan.code, given)
+    effective = make_ready(run, plan.config, plan.ready, plan.overrides, store, progress, plan.code).config
+    folder.record.arm(plan.name).effective = effective.variant
+    job = job_of(effective, run.log)
+    given = upstream_of(effective, clips, store, plan.overrides, run.log, progress)
+    live = LiveRun(run, clips.infos, job, effective.measure, progress, plan.code, given)
     live.disk = low_disk(plan.config, [run.path], progress)
     return live
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from statistics import mean, median
 
-from reelbench.bench.live import LiveClip, LiveRun, Progress, Sample
+from reelbench.bench.live import LiveClip, LiveRun, Sample
+from reelbench.bench.progress import Progress
 from reelbench.bench.restarting import LoadFailed
 from reelbench.comparison.folder import ComparisonFolder
 from reelbench.comparison.records import ArmName, Look, Pair

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from reelbench.analyzers.base import is_deterministic
 from reelbench.bench.environment import environment
-from reelbench.bench.live import Progress
+from reelbench.bench.progress import Progress
 from reelbench.bench.setup import Clips
 from reelbench.config import digest, instantiate
 from reelbench.errors import ConfigError, OutputError
@@ -65,6 +65,7 @@ def _play(
         arrivals=arrivals,
     )
     run = open_folder(ready, command)
+    record.notes += [item.fallback for item in run.record.analyzers.values() if item.fallback]
     record.system_run = run.path.relative_to(folder.path).as_posix()
     watch = MemoryWatch(load.memory_every_s)
     try:

@@ -50,7 +50,7 @@ def system_table(record: SystemRecord) -> Table:
         figures = (done, number(item.cpu_per_video_s), percent(item.share), megabytes(item.rss_peak_bytes))
         executed = Text(plain(evidence_line(item.evidence) or NONE))
         table.add_row(
-            Text(item.name), Text(plain(item.variant)), status, *figures, Text(plain(quality(item))), executed
+            Text(item.name), Text(plain(item.variants)), status, *figures, Text(plain(quality(item))), executed
         )
     return table
 
@@ -73,6 +73,8 @@ def reasons(record: SystemRecord) -> list[str]:
         if item.unavailable:
             lines.append(f"{item.name}: unavailable: {item.unavailable}" + (f" ({item.mend})" if item.mend else ""))
             continue
+        if item.fallback:
+            lines.append(item.fallback)
         if item.invalid:
             lines.append(f"{item.name}: invalid: {item.invalid}")
         clips: dict[tuple[str, str], list[str]] = {}

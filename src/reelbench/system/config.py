@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,12 +64,14 @@ class PlanConfig(_Strict):
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """``base`` is an ordinary configuration from which corpus, limits, seed and folders are taken; ``analyzers`` has one for each."""
+    """``base`` is an ordinary configuration from which corpus, limits, seed and folders are taken; ``analyzers`` has one
+    for each, and ``overrides`` what that was composed from."""
 
     system: SystemConfig
     plan: PlanConfig
     base: RunConfig
     analyzers: dict[str, RunConfig]
+    overrides: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def runs_dir(self) -> Path:
@@ -91,12 +93,13 @@ def compose_system(settings: Sequence[str]) -> Composed:
             )
     with initialized():
         system, plan = _nodes(own, common)
-        configs = {name: _config(name, system, common) for name in _names(system, common)}
+        overrides = {name: _overrides(name, system, common) for name in _names(system, common)}
+        configs = {name: compose(found) for name, found in overrides.items()}
         if system.analyzers == "auto":
             configs = {name: config for name, config in configs.items() if config.analyzer.enabled}
         if not configs:
             raise ConfigError("no analyzer takes part", "see system.analyzers and system.leave_out")
-        return Composed(system, plan, next(iter(configs.values())), configs)
+        return Composed(system, plan, next(iter(configs.values())), configs, overrides)
 
 
 def _nodes(own: Sequence[str], common: Sequence[str]) -> tuple[SystemConfig, PlanConfig]:
@@ -147,10 +150,11 @@ def analyzer_names(overrides: Sequence[str]) -> list[str]:
     return sorted(group_options("analyzer", overrides))
 
 
-def _config(name: str, system: SystemConfig, common: Sequence[str]) -> RunConfig:
+def _overrides(name: str, system: SystemConfig, common: Sequence[str]) -> tuple[str, ...]:
+    """What the configuration of one analyzer is composed from."""
     variant = system.variants.get(name, system.variant)
     if variant not in (known := variants(name, common)):
         choose = f"system.variants.{name}={'|'.join(known)}, or leave it out: system.leave_out=[{name}]"
         hint = f"{did_you_mean(variant, known, listed=False)} choose one: {choose}"
         raise ConfigError(f"analyzer {name} has no variant '{variant}'", hint)
-    return compose([*common, f"analyzer={name}", f"variant={variant}", *system.settings.get(name, ())])
+    return (*common, f"analyzer={name}", f"variant={variant}", *system.settings.get(name, ()))

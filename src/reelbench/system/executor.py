@@ -5,19 +5,17 @@ The plan says what is started; the executor knows what is ready, and what happen
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from math import inf
 from multiprocessing.connection import wait
-from pathlib import Path
 from time import monotonic, process_time
 from typing import Any
 
 from reelbench.bench.decoded import corrected, note_facts
-from reelbench.bench.live import Progress
 from reelbench.bench.private_clips import PrivateClips, ShownClip
-from reelbench.bench.process import WorkerDied, checked_result, clip_message
+from reelbench.bench.process import WorkerDied, checked_result
+from reelbench.bench.progress import Progress
 from reelbench.bench.worker import Job
 from reelbench.errors import AnalyzerError, MediaError, OutputError
 from reelbench.media.types import ClipInfo, FrameRequest
@@ -82,7 +80,6 @@ class Executor:
         self._shown = monotonic()
         self._spooled: dict[tuple[str, str], int] = {}
         self._private = PrivateClips([folder.path])
-        self._private_of: dict[str, ShownClip] = {}
 
     def run(self) -> None:
         cpu = process_time()
@@ -173,7 +170,7 @@ class Executor:
     def _start(self, task: Task, free: tuple[int, ...]) -> None:
         ledger = self.ledger
         if task.name in BUILT_IN and task.clip not in ledger.spools:
-            ledger.spools[task.clip] = self.folder.open_scratch(task.clip)
+            ledger.spools[task.clip] = self.folder.open_scratch(self._unopened(task.clip).shown)
         done = ledger.total - len(ledger.open)
         self.progress.update(task.clip, task.name, done, ledger.total, self._left_s())
         hand = self.crew.idle_for(task, free)
@@ -200,44 +197,46 @@ class Executor:
     def _step(self, task: Task) -> Step:
         order, limits = self.order, self.order.config.timeout
         timeout_s = limits.base_s + limits.per_video_s * task.video_s
-        message: dict[str, Any] = clip_message(task.clip, self._info_for(task), {})
+        message = self._told(task).message(self._upstream(task))
         message["folder"] = str(self.ledger.spools.get(task.clip, ""))
         message["most_bytes"] = int(order.config.spool_mb * 1e6)
         readers = [one for one in self.ledger.open.values() if one.clip == task.clip]
         if task.name == DECODE:
             asked = {request_key(order.frames[t.name]): order.frames[t.name] for t in readers if DECODE in t.after}
+            message |= {"info": asdict(order.infos[task.clip])}
             message |= {"function": work.FRAMES, "requests": [asdict(request) for request in asked.values()]}
         elif task.name == SOUND:
             rates = sorted({order.rates[t.name] for t in readers if SOUND in t.after})
-            message |= {"function": work.HEAR, "rates": rates}
+            message |= {"info": asdict(order.infos[task.clip]), "function": work.HEAR, "rates": rates}
+        elif not order.decode_once:
+            return "analyze", message, timeout_s
         else:
-            message |= {"function": work.ANALYZE, "upstream": self._upstream(task)}
-            if not order.decode_once:
-                return "analyze", message, timeout_s
+            message["function"] = work.ANALYZE
         return "call", message, timeout_s
 
-    def _info_for(self, task: Task) -> ClipInfo:
-        """The clip as the task's worker is told of it. Nothing leads an analyzer to the folder of the clip, where ground truth
-        lies: one that decodes for itself has a link of its own, and one that reads the spool no path at all."""
-        info = self.order.infos[task.clip]
-        if task.name in BUILT_IN:
-            return info
-        if self.order.decode_once:
-            return replace(info, path=Path(os.devnull) / f"clip{info.path.suffix}")
-        self._private_of[task.clip] = self._private.show(task.clip, info)
-        return self._private_of[task.clip].info
+    def _told(self, task: Task) -> ShownClip:
+        """The clip as the task's worker is told of it. Nothing leads an analyzer to its name or to its folder, where
+        ground truth lies: one that decodes for itself has a link of its own, and one that reads the spool no file.
+        """
+        if task.name in BUILT_IN or self.order.decode_once:
+            return self._unopened(task.clip)
+        return self._private.show(task.clip, self.order.infos[task.clip])
+
+    def _unopened(self, clip: str) -> ShownClip:
+        return self._private.name_only(clip, self.order.infos[clip])
 
     def _own_words(self, task: Task | None, reason: str) -> str:
-        """What a worker says of a clip, with the path that the clip has."""
-        shown = self._private_of.get(task.clip) if task is not None else None
-        return reason if shown is None else shown.original_names(reason)
+        """What a worker says of a clip, with the name and the path that the clip has."""
+        return reason if task is None else self._told(task).original_names(reason)
 
-    def _upstream(self, task: Task) -> dict[str, str]:
-        """The results that the task is handed, as JSON: all that it needs, and what there is of the others."""
+    def _upstream(self, task: Task) -> dict[str, AnalyzerResult]:
+        """The results that the task is handed: all that it needs, and what there is of the others."""
         found = {}
         for name in task.waits_for:
             if name not in BUILT_IN and self.ledger.states.get((task.clip, name)) == "done":
-                found[name] = self.folder.result_path((task.clip, name)).read_text(encoding="utf-8")
+                result = self.folder.result((task.clip, name))
+                if result is not None:
+                    found[name] = result
         return found
 
     # What workers say, and what is seen of them
@@ -303,7 +302,8 @@ class Executor:
                 "free some space, or choose another folder (system.scratch=DIR); the same command goes on from there",
             )
         try:
-            result = None if task.name in BUILT_IN else checked_result(value["result"], task.clip)
+            own = self._told(task).result(str(value.get("result", "")))
+            result = None if task.name in BUILT_IN else checked_result(own, task.clip)
         except AnalyzerError as error:
             self._fail(hand, "failed", error.message)
             return

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from reelbench.bench.live import Progress
+from reelbench.bench.progress import Progress
 from reelbench.results import AnalyzerResult
 from reelbench.system.folder import SystemFolder
 from reelbench.system.observed import used_cpu_s

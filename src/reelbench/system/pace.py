@@ -24,7 +24,8 @@ class Standing:
 
 @runtime_checkable
 class ShowsStandings(Protocol):
-    """A `reelbench.bench.live.Progress` that is told of every analyzer too. ``left_s``: of the whole run, None where nobody knows."""
+    """A `reelbench.bench.progress.Progress` that is told of every analyzer too. ``left_s``: of the whole run, None where
+    nobody knows."""
 
     def standings(self, rows: Sequence[Standing], left_s: float | None) -> None: ...
 

@@ -77,7 +77,8 @@ class Outcome(_Model):
 
 
 class AnalyzerRecord(_Model):
-    """One analyzer in this run. ``outcomes`` by clip; ``waits_for`` names tasks of the same clip. The figures are over the
+    """One analyzer in this run. ``variant`` is the one that runs; where that is a fallback ``requested`` is what it stands
+    for, and ``fallback_reason`` says why. ``outcomes`` by clip; ``waits_for`` names tasks of the same clip. The figures are over the
     clips that are done: ``cpu_per_video_s`` is processor seconds a second of video, ``share`` of all
     processor time of the run's tasks; None where nothing was done. ``evidence`` is what its workers said
     that they executed, read back when their work was done. ``invalid`` says why its figures must not be
@@ -85,6 +86,8 @@ class AnalyzerRecord(_Model):
 
     name: str
     variant: str
+    requested: str = ""
+    fallback_reason: str = ""
     unavailable: str = ""
     mend: str = ""
     waits_for: tuple[str, ...] = ()
@@ -99,6 +102,18 @@ class AnalyzerRecord(_Model):
     load_s: float | None = None
     rss_peak_bytes: int | None = None
     quality: QualityRecord = Field(default_factory=QualityRecord)
+
+    @property
+    def variants(self) -> str:
+        """The variant that runs and, where that is another, the one that was requested before it."""
+        return f"{self.requested} → {self.variant}" if self.fallback_reason else self.variant
+
+    @property
+    def fallback(self) -> str:
+        """A sentence where another variant runs than was requested, else nothing."""
+        if not self.fallback_reason:
+            return ""
+        return f"{self.name}: {self.requested} was requested, {self.variant} ran: {self.fallback_reason}"
 
     @property
     def counts(self) -> Counter[str]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from weakref import proxy
 
-from reelbench.bench.live import Progress
+from reelbench.bench.progress import Progress
 from reelbench.bench.records import QualityRecord
 from reelbench.bench.setup import low_disk
 from reelbench.config import instantiate
@@ -96,7 +97,7 @@ def execute(ready: Prepared, folder: SystemFolder, progress: Progress) -> None:
         _tell_outcomes(folder, clip)
         progress.message(_clip_line(folder, clip))
         folder.save()
-        ready.arrivals.ended(clip, executor.now())
+        ready.arrivals.ended(clip, seen.now())
 
     running = {name: part for name, part in ready.parts.items() if not part.unavailable}
     order = Order(
@@ -115,6 +116,7 @@ def execute(ready: Prepared, folder: SystemFolder, progress: Progress) -> None:
         arrivals=ready.arrivals,
     )
     executor = Executor(order, plan, folder, progress, session, settled)
+    seen = proxy(executor)  # a cycle would keep the lease on weights and clips
     try:
         executor.run()
     finally:

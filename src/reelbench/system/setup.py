@@ -5,25 +5,28 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from reelbench.analyzers.base import Needs
+from reelbench.bench.effective import Effective, job_of, preflight, proven
 from reelbench.bench.environment import environment
-from reelbench.bench.live import Progress
 from reelbench.bench.own_code import code_of_run
+from reelbench.bench.progress import Progress
 from reelbench.bench.setup import Clips, open_clips
 from reelbench.bench.worker import Job
 from reelbench.config import RunConfig, digest, instantiate
 from reelbench.encoding import readable_values
-from reelbench.errors import ConfigError, OutputError, WeightsError
+from reelbench.errors import ConfigError, OutputError, UnavailableError
 from reelbench.machine import fingerprint
 from reelbench.models.store import ModelStore
 from reelbench.paths import write_text, write_yaml
 from reelbench.system.arrivals import Arrivals
 from reelbench.system.config import Composed, PlanConfig
 from reelbench.system.folder import SystemFolder, find_interrupted, new_id
+from reelbench.system.networks import Networks
 from reelbench.system.records import AnalyzerRecord, Outcome, SystemRecord
 from reelbench.system.spool import expected_bytes
 from reelbench.system.tasks import Machine, Task, Timings, in_order, read_timings, tasks_of
@@ -33,7 +36,8 @@ TIMINGS = "timings.json"
 
 @dataclass
 class Part:
-    """One analyzer that takes part. ``unavailable`` says why it cannot run here; it is empty where it can."""
+    """One analyzer that takes part. ``unavailable`` says why it cannot run here; it is empty where it can. ``config`` is
+    the variant that runs: ``fallback_reason`` says why where that is not the one that was ``requested``."""
 
     name: str
     config: RunConfig
@@ -41,6 +45,8 @@ class Part:
     weights: dict[str, str] = field(default_factory=dict)
     unavailable: str = ""
     mend: str = ""
+    requested: str = ""
+    fallback_reason: str = ""
 
 
 @dataclass
@@ -75,15 +81,21 @@ class Prepared:
         base, log = self.composed.base, folder.log(name)
         if name not in self.parts:
             return Job({}, self.composed.system.decode, base.media.limits, base.seed, log)
-        config = self.parts[name].config
-        return Job(config.analyzer.constructor, config.media.decode, config.media.limits, config.seed, log)
+        return job_of(self.parts[name].config, log)
 
 
-def prepare(composed: Composed, progress: Progress) -> Prepared:
-    """Everything but the folder. Raises ConfigError, InputError and OutputError; what cannot run here is a part that says why."""
+def prepare(composed: Composed, progress: Progress, *, networks: bool = True) -> Prepared:
+    """Everything but the folder. Raises ConfigError, InputError and OutputError; what cannot run here is a part that says why.
+
+    ``networks``: prepare them, too, and see whether each computes what it should on this machine.
+    """
     store = ModelStore()
     progress.stage(f"{len(composed.analyzers)} analyzers: packages and weights")
-    parts = {name: _part(name, config, store, progress) for name, config in composed.analyzers.items()}
+    with Networks(composed.system.timeout.prepare_s) as prover:
+        parts = {
+            name: _part(config, composed.overrides.get(name, ()), store, progress, prover.prepare if networks else _no)
+            for name, config in composed.analyzers.items()
+        }
     in_order({name: part.needs for name, part in parts.items()})
     if all(part.unavailable for part in parts.values()):
         raise ConfigError("no analyzer can run here", "; ".join(f"{p.name}: {p.mend}" for p in parts.values())[:300])
@@ -92,19 +104,35 @@ def prepare(composed: Composed, progress: Progress) -> Prepared:
     return Prepared(composed, parts, clips, machine, timings_of(composed), resume_key(composed, parts, clips))
 
 
-def _part(name: str, config: RunConfig, store: ModelStore, progress: Progress) -> Part:
-    built = instantiate(config.analyzer.constructor)
-    part = Part(name, config, built.needs)
-    verdict = built.available()
-    if not verdict.ok:
-        part.unavailable, part.mend = verdict.reason, verdict.mend
-        return part
+def _part(
+    config: RunConfig,
+    overrides: Sequence[str],
+    store: ModelStore,
+    progress: Progress,
+    prepare_network: Callable[[Effective], None],
+) -> Part:
+    def ready_for(one: Effective) -> None:
+        if one.fallback_reason:
+            progress.message(f"{name}: {one.fallback_reason}; {one.config.variant} takes its place")
+        store.ensure(one.analyzer.weights, progress=progress.bytes, download=config.download)
+        prepare_network(one)
+
+    name = config.analyzer.name
     try:
-        store.ensure(built.weights, progress=progress.bytes, download=config.download)
-        part.weights = store.hashes(built.weights)
-    except WeightsError as error:
-        part.unavailable, part.mend = error.message, error.hint
+        found = proven(config, preflight(config, overrides), overrides, ready_for)
+    except UnavailableError as error:
+        part = Part(name, config, instantiate(config.analyzer.constructor).needs)
+        said = f"{name} {config.variant} is unavailable here: "  # whose reason it is stands beside it
+        part.unavailable, part.mend = error.message.removeprefix(said), error.hint
+        return part
+    part = Part(name, found.config, found.analyzer.needs, store.hashes(found.analyzer.weights))
+    if found.fallback_reason:
+        part.requested, part.fallback_reason = config.variant, found.fallback_reason
     return part
+
+
+def _no(ready: Effective) -> None:
+    """Prepare no network."""
 
 
 def machine_of(plan: PlanConfig) -> Machine:
@@ -162,6 +190,7 @@ def open_folder(ready: Prepared, command: str) -> SystemFolder:
         clips=ready.clips.records(),
         analyzers={name: _record(part, ready) for name, part in ready.parts.items()},
     )
+    record.notes += [item.fallback for item in record.analyzers.values() if item.fallback]
     folder = SystemFolder.create(composed.runs_dir, record, scratch)
     _write_beside(folder, composed)
     return folder
@@ -173,6 +202,8 @@ def _record(part: Part, ready: Prepared) -> AnalyzerRecord:
     return AnalyzerRecord(
         name=part.name,
         variant=part.config.variant,
+        requested=part.requested,
+        fallback_reason=part.fallback_reason,
         unavailable=part.unavailable,
         mend=part.mend,
         waits_for=next((task.waits_for for task in ready.tasks if task.name == part.name), ()),

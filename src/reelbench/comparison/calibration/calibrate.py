@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from reelbench.bench.effective import job_of, prepare_network
 from reelbench.bench.environment import environment
 from reelbench.bench.integrity import Checked, Figure, differing
-from reelbench.bench.live import Progress, Silent
+from reelbench.bench.progress import Progress, Silent
 from reelbench.bench.record_folder import claim_newest, settle_killed, write_record
-from reelbench.bench.setup import job_of, open_clips, prepare_network
+from reelbench.bench.setup import open_clips
 from reelbench.comparison.arms import plan
 from reelbench.comparison.calibrated import calibration_file, read_calibration, write_calibration
 from reelbench.comparison.calibration.figures import calibrated

@@ -14,9 +14,11 @@ from time import perf_counter, time
 
 from pydantic import BaseModel, ConfigDict
 
-from reelbench.bench.live import LiveClip, LiveRun, Progress, Sample
+from reelbench.bench.effective import job_of
+from reelbench.bench.live import LiveClip, LiveRun, Sample
+from reelbench.bench.progress import Progress
 from reelbench.bench.run_folder import RunFolder
-from reelbench.bench.setup import Clips, job_of, new_record, upstream_of
+from reelbench.bench.setup import Clips, new_record, upstream_of
 from reelbench.comparison.arms import ArmPlan
 from reelbench.comparison.folder import ComparisonFolder
 from reelbench.comparison.pairing import ARMS, ArmFailed, Pairing

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from reelbench.bench.effective import Effective, job_of
 from reelbench.bench.process import Code, WorkerDied, WorkerProcess
-from reelbench.bench.setup import Effective, job_of
 from reelbench.bench.worker import WIRE
 from reelbench.comparison.arms import ArmPlan, check_alike, plan
 from reelbench.comparison.gate.policy import Check

@@ -12,8 +12,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reelbench.bench.environment import environment, git_state
-from reelbench.bench.live import Progress
 from reelbench.bench.manifest import changed_since, read_manifest, seal
+from reelbench.bench.progress import Progress
 from reelbench.bench.run_folder import RunFolder
 from reelbench.bench.runner import measure
 from reelbench.comparison.folder import ComparisonFolder

@@ -19,9 +19,9 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from reelbench.bench.environment import environment, git_state
-from reelbench.bench.live import Progress
 from reelbench.bench.manifest import reseal
 from reelbench.bench.process import Code
+from reelbench.bench.progress import Progress
 from reelbench.bench.record_folder import read_record_file, settle_killed, write_record
 from reelbench.bench.run_folder import safe_name
 from reelbench.comparison.ab import Request, carry_out
@@ -52,7 +52,7 @@ from reelbench.comparison.gate.worktree import Commit, cache_dir, changed_files
 from reelbench.comparison.records import ArmName, Calibrated, ComparisonRecord
 from reelbench.comparison.verdict import invalidate, metric_name
 from reelbench.config import RunConfig, compose, digest, search_path, variants
-from reelbench.errors import EXIT_INTERRUPTED, AnalyzerError, UnavailableError
+from reelbench.errors import EXIT_INTERRUPTED, AnalyzerError, ConfigError, UnavailableError
 from reelbench.machine import fingerprint
 from reelbench.owners import claim, new_folder, temporary_folder
 from reelbench.paths import PACKAGE, describe_os_error, write_text
@@ -255,6 +255,11 @@ def first_config(order: Order, sides: Sides | None = None) -> RunConfig:
             own = ("analyzer=", "variant=", "analyzer.", "+analyzer.", "~analyzer.")
             settings = [one for one in settings if not one.startswith(own)]
         found.append(compose(settings))
+        if found[-1].on_unavailable != "fail":
+            raise ConfigError(
+                "on_unavailable=fallback: a gate compares what its policy names, and nothing in its place",
+                "leave it out; on_unavailable: warn in the policy lets a check pass whose variant cannot run here",
+            )
     return found[0]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from time import perf_counter
 
+from reelbench.bench.effective import job_of
 from reelbench.bench.process import Code, WorkerProcess
-from reelbench.bench.setup import job_of
 from reelbench.config import RunConfig
 
 STARTS = 6

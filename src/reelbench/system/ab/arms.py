@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from reelbench.bench.live import Progress
+from reelbench.bench.progress import Progress
 from reelbench.comparison.records import Arm, ArmName
 from reelbench.errors import ConfigError, UnavailableError
 from reelbench.paths import conf_dir

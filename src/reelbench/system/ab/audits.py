@@ -28,7 +28,7 @@ from reelbench.media.types import ClipInfo
 from reelbench.results import AnalyzerResult
 from reelbench.system.costs import busy_s
 from reelbench.system.folder import SystemFolder
-from reelbench.system.records import Span
+from reelbench.system.records import Span, SystemRecord
 from reelbench.system.setup import Prepared
 
 FIRST_RATIO, FIRST_TASK_S = 4.0, 0.1
@@ -56,7 +56,7 @@ def _observed(arm: ArmName, runs: Sequence[SystemFolder]) -> Audited:
     title = "what executed, and what was seen of it"
     problems: dict[str, str] = {}
     for run in runs:
-        problems |= {name: why for name, why in run.record.invalid.items() if name not in problems}
+        problems |= {name: why for name, why in denied(run.record).items() if name not in problems}
     kinds = Counter(
         " ".join(str(item.evidence.get(key) or "") for key in ("engine", "device", "precision"))
         for item in runs[0].record.analyzers.values()
@@ -67,6 +67,16 @@ def _observed(arm: ArmName, runs: Sequence[SystemFolder]) -> Audited:
     if silent:
         text += f"; nothing was read back from {', '.join(silent)}"
     return _audited(title, arm, problems, text)
+
+
+def denied(record: SystemRecord) -> dict[str, str]:
+    """The analyzers of a run of which an arm cannot be judged, and why: invalid, or another variant than was asked for."""
+    others = {
+        name: f"asked for {item.requested}, ran {item.variant}: {item.fallback_reason}"
+        for name, item in record.analyzers.items()
+        if item.fallback_reason
+    }
+    return others | record.invalid
 
 
 def _same_results(arm: ArmName, ready: Prepared, runs: Sequence[SystemFolder]) -> Audited:

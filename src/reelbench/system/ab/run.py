@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter
 
 from reelbench.bench.environment import environment
-from reelbench.bench.live import Progress
+from reelbench.bench.progress import Progress
 from reelbench.bench.setup import Clips
 from reelbench.comparison.calibrated import delta, read_calibration
 from reelbench.comparison.records import ArmName, Look, Pair
@@ -21,7 +21,7 @@ from reelbench.comparison.schedule import schedule
 from reelbench.config import digest
 from reelbench.errors import AnalyzerError, ConfigError, InputError, OutputError
 from reelbench.system.ab.arms import SystemArm, check_alike, prepare_both, read_arm
-from reelbench.system.ab.audits import audit_copy, audit_runs
+from reelbench.system.ab.audits import audit_copy, audit_runs, denied
 from reelbench.system.ab.folder import SystemComparisonFolder, find_interrupted, new_id
 from reelbench.system.ab.quality import judge_all, worst
 from reelbench.system.ab.records import CORPUS, IN_BOTH, ArmRun, SystemComparison
@@ -149,7 +149,7 @@ class Pairing:
             self._progress.stage(f"pair {index + 1}, arm {letter} ({record.arm(name).label})")
             run, systems[name] = self._measure(name, index)
             record.runs.append(run)
-            self.contradicted = self.contradicted or bool(systems[name].record.invalid)
+            self.contradicted = self.contradicted or bool(denied(systems[name].record))
             self._folder.save()
         record.notes += [note for note in self._same_work(systems) if note not in record.notes]
         of = {run.arm: run for run in record.runs if run.pair == index}

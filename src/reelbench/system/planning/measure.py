@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from reelbench.bench.live import Progress
+from reelbench.bench.progress import Progress
 from reelbench.errors import InputError
 from reelbench.paths import write_text
 from reelbench.system.config import Composed, compose_system

@@ -109,7 +109,7 @@ def _params(folder: Path, record: SystemRecord) -> dict[str, str]:
         "corpus": record.corpus,
         "cores": list(record.cores),
         "memory_bytes": record.memory_bytes,
-        "variant": {name: analyzer.variant for name, analyzer in record.analyzers.items()},
+        "variant": {name: analyzer.variants for name, analyzer in record.analyzers.items()},
         "plan": config.get("plan") or {"name": record.plan},
         "system": config.get("system") or {"name": record.system},
     }
