@@ -18,7 +18,7 @@ from reelbench.bench.record_folder import read_record_file, settle_killed
 from reelbench.bench.records import RunRecord
 from reelbench.comparison.calibration import calibrate
 from reelbench.comparison.calibration.calibrate import CalibrationState
-from reelbench.comparison.gate import gate
+from reelbench.comparison.gate.folder import FILE, kept, read_gate
 from reelbench.comparison.gate.records import GateRecord, Side
 from reelbench.owners import claim, sweep, temporary_folder
 from reelbench.paths import write_text
@@ -42,7 +42,7 @@ def _gate(runs: Path) -> Path:
     record = GateRecord(
         id="g", created="", policy="p", design="code", command="", fingerprint="f", a=Side(label="a"), b=Side(label="b")
     )
-    with gate.kept(record, runs) as folder:
+    with kept(record, runs) as folder:
         pass
     return folder
 
@@ -71,7 +71,7 @@ KINDS: list[tuple[str, Callable[[Path], Path], Callable[[Path], Any]]] = [
         _calibration,
         lambda folder: read_record_file(folder / calibrate.FILE, CalibrationState, "a calibration"),
     ),
-    (gate.FILE, _gate, gate.read_gate),
+    (FILE, _gate, read_gate),
 ]
 
 
@@ -91,7 +91,7 @@ def test_a_record_whose_process_is_gone_is_interrupted(
     assert held is not None
     assert read(folder).status == "running"  # type: ignore[attr-defined]
     held.release()
-    says(folder, name, "finished" if name != gate.FILE else "passed")
+    says(folder, name, "finished" if name != FILE else "passed")
     assert read(folder).status in ("finished", "passed")  # type: ignore[attr-defined]
 
 

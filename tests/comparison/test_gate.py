@@ -15,8 +15,10 @@ from reelbench.bench.environment import environment
 from reelbench.bench.run_folder import RunFolder
 from reelbench.comparison.calibrated import write_calibration
 from reelbench.comparison.folder import read_comparison
-from reelbench.comparison.gate import gate
 from reelbench.comparison.gate import judge as gate_judge
+from reelbench.comparison.gate.checks import answer_check, new_result, tolerate
+from reelbench.comparison.gate.folder import FILE, kept
+from reelbench.comparison.gate.order import Order, check_calibration, check_floor, first_config, pairs_of
 from reelbench.comparison.gate.policy import Check, Policy, read_policy
 from reelbench.comparison.gate.records import CheckResult, GateRecord, Judging, Side
 from reelbench.comparison.records import Effect, Look
@@ -36,11 +38,11 @@ CHECK = Check(analyzer="object_detection", variants=("optimized",), memory=0.10,
 
 
 def judged(folder: Path, check: Check = CHECK, policy: Policy | None = None) -> CheckResult:
-    result = gate.new_result(check, "optimized")
+    result = new_result(check, "optimized")
     record = read_comparison(folder)
     starts = record.a.cold_starts_s, record.b.cold_starts_s
-    gate.answer_check(result, record, check, (folder / "a", folder / "b"), starts)
-    return gate.tolerate(result, policy or Policy(name="p", checks=(check,)))
+    answer_check(result, record, check, (folder / "a", folder / "b"), starts)
+    return tolerate(result, policy or Policy(name="p", checks=(check,)))
 
 
 def recorded(*results: CheckResult, interrupted: bool = False) -> GateRecord:
@@ -72,7 +74,7 @@ def test_a_limit_below_the_machines_floor_is_raised_to_it_and_said(tmp_path: Pat
     assert "the policy's limit is 5 %, raised to this machine's floor of 10 %" in answer.text
     assert gate_judge.speed(None, 0.05, floor=0.01).policy_limit is None
 
-    check = gate.new_result(CHECK, "optimized").model_copy(update={"status": "passed", "answers": [answer]})
+    check = new_result(CHECK, "optimized").model_copy(update={"status": "passed", "answers": [answer]})
     said = "the policy's limit of 5 % was raised to this machine's floor, 10 %"
     page = write_gate_page(recorded(check), tmp_path / "gate.html").read_text()
     assert said.replace("'", "&#39;") in page and "Raised limit" in page
@@ -86,12 +88,12 @@ def test_a_floor_beyond_the_policys_bound_refuses_where_it_would_raise_a_limit()
     known = make_calibration().model_copy(update={"floor": 0.2})
     policy = Policy(name="p", checks=(CHECK,))
     with pytest.raises(UnavailableError, match=r"floor is 20 %.* limit of 5 % .* 10 % at most") as refused:
-        gate.check_floor(policy, known)
+        check_floor(policy, known)
     assert "reelbench calibrate" in refused.value.hint and "largest_floor" in refused.value.hint
-    gate.check_floor(policy.model_copy(update={"largest_floor": 0.2}), known)
-    gate.check_floor(Policy(name="p", checks=(CHECK.model_copy(update={"largest_slow_down": 0.3}),)), known)
-    gate.check_floor(policy, known.model_copy(update={"floor": 0.1}))
-    gate.check_floor(policy, None)
+    check_floor(policy.model_copy(update={"largest_floor": 0.2}), known)
+    check_floor(Policy(name="p", checks=(CHECK.model_copy(update={"largest_slow_down": 0.3}),)), known)
+    check_floor(policy, known.model_copy(update={"floor": 0.1}))
+    check_floor(policy, None)
 
 
 @pytest.mark.parametrize(("action", "code"), [("warn", 0), ("fail", 1)])
@@ -101,7 +103,7 @@ def test_a_change_of_the_judge_is_said_everywhere_and_fails_where_the_policy_say
 ) -> None:
     file = {"path": "conf/gate/<p>.yaml", "kind": "gate policy", "change": "changed"}
     files = [] if by == "change" else [file]
-    passed = gate.new_result(CHECK, "optimized").model_copy(update={"status": "passed"})
+    passed = new_result(CHECK, "optimized").model_copy(update={"status": "passed"})
     record = recorded(passed)
     record.judging = Judging.model_validate({"by": by, "why": "too old", "action": action, "files": files})
     record.conclude()
@@ -165,7 +167,7 @@ def test_an_invalid_comparison_beats_every_answer(tmp_path: Path) -> None:
     check = judged(make_comparison(tmp_path, invalid="arm b: what executed: asked for int8, ran fp32"))
     assert check.status == "invalid" and not check.answers and "asked for int8" in check.text
     lenient = Policy(name="p", checks=(CHECK,), on_inconclusive="pass", on_unavailable="pass")
-    assert not gate.tolerate(check, lenient).tolerated
+    assert not tolerate(check, lenient).tolerated
     slower = judged(make_comparison(tmp_path, name="slower", ratio=1.5))
     assert recorded(slower, check).exit_code == 5
 
@@ -173,7 +175,7 @@ def test_an_invalid_comparison_beats_every_answer(tmp_path: Path) -> None:
 def test_the_worst_that_is_not_allowed_decides_the_exit_code(tmp_path: Path) -> None:
     passed, failed = judged(make_comparison(tmp_path, name="x")), judged(make_comparison(tmp_path, name="y", ratio=1.5))
     open_ = judged(make_comparison(tmp_path, name="z", quality="underpowered"))
-    absent = gate.tolerate(gate.new_result(CHECK, "trt").model_copy(update={"status": "unavailable", "text": "no GPU"}),
+    absent = tolerate(new_result(CHECK, "trt").model_copy(update={"status": "unavailable", "text": "no GPU"}),
                            Policy(name="p", checks=(CHECK,)))  # fmt: skip
     assert recorded(passed).exit_code == 0
     assert recorded(passed, open_).exit_code == 3
@@ -181,7 +183,7 @@ def test_the_worst_that_is_not_allowed_decides_the_exit_code(tmp_path: Path) -> 
     assert recorded(absent, failed, open_).exit_code == 1
     assert recorded(passed, interrupted=True).exit_code == 130
     lenient = Policy(name="p", checks=(CHECK,), on_inconclusive="warn", on_unavailable="pass")
-    allowed = recorded(gate.tolerate(open_, lenient), gate.tolerate(absent, lenient), passed)
+    allowed = recorded(tolerate(open_, lenient), tolerate(absent, lenient), passed)
     assert allowed.exit_code == 0 and "2 of them allowed" in allowed.sentence
 
 
@@ -225,7 +227,7 @@ def test_markdown_and_page_show_every_check_and_no_foreign_markup(tmp_path: Path
     folder = make_comparison(tmp_path / "comparisons", name="x", ratio=1.5)
     result = judged(folder)
     result.page = str(folder / "report.html")
-    evil = gate.new_result(CHECK, "optimized").model_copy(
+    evil = new_result(CHECK, "optimized").model_copy(
         update={"status": "invalid", "text": "clip a|b`<img src=x>`@admin ![x](http://e.vil) failed"}
     )
     record = recorded(result, evil)
@@ -244,25 +246,25 @@ def test_markdown_and_page_show_every_check_and_no_foreign_markup(tmp_path: Path
 
 def test_a_gate_that_was_interrupted_says_so_and_keeps_what_it_has(tmp_path: Path) -> None:
     record = recorded(judged(make_comparison(tmp_path, name="x")))
-    with pytest.raises(KeyboardInterrupt), gate.kept(record, tmp_path / "runs") as folder:
+    with pytest.raises(KeyboardInterrupt), kept(record, tmp_path / "runs") as folder:
         raise KeyboardInterrupt
-    found = GateRecord.model_validate_json((folder / gate.FILE).read_bytes())
+    found = GateRecord.model_validate_json((folder / FILE).read_bytes())
     assert found.exit_code == 130 and found.status != "passed" and len(found.checks) == 1
 
 
 def test_a_gate_wants_a_calibrated_and_quiet_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REELBENCH_CALIBRATION", str(tmp_path))
     with pytest.raises(UnavailableError, match="never calibrated") as refused:
-        gate.check_calibration(False)
+        check_calibration(False)
     assert "reelbench calibrate" in refused.value.hint
-    assert gate.check_calibration(True) is None
+    assert check_calibration(True) is None
 
     here = environment()["fingerprint"]
     write_calibration(make_calibration(40, 200).model_copy(update={"fingerprint": here, "false_alarm_low": 0.15}))
     with pytest.raises(UnavailableError, match=r"at least 15\.0 % of decisions"):
-        gate.check_calibration(False)
+        check_calibration(False)
     write_calibration(make_calibration(7, 200).model_copy(update={"fingerprint": here}))
-    found = gate.check_calibration(False)
+    found = check_calibration(False)
     assert found is not None and found.false_alarms == 7
 
 
@@ -300,12 +302,12 @@ def test_policies_are_found_by_name_and_every_shipped_one_composes() -> None:
     for file in (conf_dir() / "gate").glob("*.yaml"):
         policy = read_policy(file.stem, [conf_dir()])
         assert policy.name == file.stem
-        for check, variant in gate.pairs_of(policy):
+        for check, variant in pairs_of(policy):
             config = compose(check.overrides(variant))
             assert config.comparison.quality_margin == check.quality_margin
 
 
 def test_a_gate_judges_no_fallback() -> None:
-    order = gate.Order(Policy(name="p", checks=(CHECK,)), settings=("on_unavailable=fallback",))
+    order = Order(Policy(name="p", checks=(CHECK,)), settings=("on_unavailable=fallback",))
     with pytest.raises(ConfigError, match="nothing in its place"):
-        gate.first_config(order)
+        first_config(order)

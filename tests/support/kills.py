@@ -16,8 +16,8 @@ from uuid import uuid4
 
 import psutil
 
-from reelbench.comparison.gate.gate import FILE as GATE
-from reelbench.comparison.gate.gate import read_gate
+from reelbench.comparison.gate.folder import FILE as GATE
+from reelbench.comparison.gate.folder import read_gate
 from reelbench.tracking.sync import local_folders
 
 MARK = "REELBENCH_TEST_MARK"

@@ -3,68 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import inf
-from random import SystemRandom
-from statistics import median
-from time import perf_counter, sleep
 from typing import Any, TypeVar
 from weakref import proxy
 
-from pydantic import ValidationError
-
-from reelbench.bench.agreeing import events_digest, same_events
-from reelbench.bench.decoded import corrected, note_facts
+from reelbench.bench.decoded import corrected
 from reelbench.bench.evidence_check import checked_evidence
-from reelbench.bench.observed import Observation, late_work, remembered, steady_s, unknown_copy
+from reelbench.bench.kept_passes import LiveClip, Sample, keep, note, unsteady
 from reelbench.bench.own_code import own_code
 from reelbench.bench.private_clips import PrivateClips
 from reelbench.bench.process import Code, WorkerProcess, checked_result
 from reelbench.bench.process_tree import tree_cpu_s
 from reelbench.bench.progress import Progress
-from reelbench.bench.records import ClipRecord, Warmup
-from reelbench.bench.reencode import LONGEST_S, reencoded
+from reelbench.bench.records import Warmup
 from reelbench.bench.reference import Upstream
 from reelbench.bench.restarting import ClipFailure, LoadFailed, RestartingWorker
 from reelbench.bench.run_folder import RunFolder
 from reelbench.bench.stationarity import stationary
 from reelbench.bench.worker import Job
 from reelbench.config import Measure
-from reelbench.errors import AnalyzerError, MediaError
+from reelbench.errors import AnalyzerError
 from reelbench.media.types import ClipInfo
 from reelbench.models.space import LowDisk
 from reelbench.results import AnalyzerResult
 
 T = TypeVar("T")
-UNSTEADY = "results differ between passes: the variant is not deterministic"
-Sample = dict[str, Any]
-
-
-LATE_WATCH_S, LATE_WATCH_MOST_S, LATE_NOTICED_S = 0.2, 2.0, 0.001
-OPINIONS = 3
-
-
-@dataclass
-class LiveClip:
-    """A clip of the run and what was measured of it so far. ``resumed``: passes of an earlier session
-    count, and none of this one yet."""
-
-    record: ClipRecord
-    info: ClipInfo
-    done: int = 0
-    seconds: float = 0.0
-    found: AnalyzerResult | None = None
-    """The result of the first pass."""
-    resumed: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.record.name
-
-    @property
-    def failed(self) -> bool:
-        """Whether it gives nothing (any more)."""
-        return self.record.status in ("failed", "refused")
 
 
 class LiveRun:
@@ -88,7 +50,7 @@ class LiveRun:
         self._upstream = upstream or Upstream()
         self._measure, self._progress = measure, progress
         self._record = folder.record
-        self._shown = PrivateClips([self.job.log.parent])
+        self.shown = PrivateClips([self.job.log.parent])
         # Weak: a cycle would keep the folder's lock until the collector comes by.
         this = proxy(self)
         self._workers = RestartingWorker(lambda: this._load())
@@ -106,13 +68,13 @@ class LiveRun:
         for clip in self.clips.values():
             rows = [r for r in folder.samples if r["kind"] == "timed" and r["clip"] == clip.name]
             clip.done, clip.seconds = len(rows), sum(row["total_s"] for row in rows)
-            clip.resumed = clip.done > 0 and not self._unsteady(clip)
+            clip.resumed = clip.done > 0 and not unsteady(folder, clip)
             if clip.done:  # a run that was killed may have saved a pass and not yet the record
                 clip.record.repetitions = clip.done
                 clip.record.status = "measured" if clip.record.status == "pending" else clip.record.status
         self._record.upstream = dict(self._upstream.costs)
         for text in [*self._upstream.notes, *(cost.text(name) for name, cost in self._upstream.costs.items())]:
-            self.note(text)
+            note(self.folder, text)
         for name, failure in self._upstream.failed.items():
             self._give_up(self.clips[name], failure)
 
@@ -124,7 +86,7 @@ class LiveRun:
         if self.disk is not None:
             self.disk.wait()
         got = self._attempt(clip, told, lambda worker: self._timed_pass(worker, clip, told))
-        return None if isinstance(got, ClipFailure) else self._keep(clip, *got)
+        return None if isinstance(got, ClipFailure) else keep(self.folder, clip, *got)
 
     def warm_up(self, clip: LiveClip, told: Callable[[str], None]) -> bool:
         """Make the worker ready to measure ``clip``; False where the clip failed meanwhile. Raises LoadFailed."""
@@ -140,29 +102,26 @@ class LiveRun:
         )
         return isinstance(got, ClipFailure)
 
-    def set_back(self, clip: LiveClip, passes: int) -> None:
-        """Only the first ``passes`` timed passes over ``clip`` count; later ones become warm-up."""
-        for row in self.folder.samples:
-            if row["clip"] == clip.name and row["kind"] == "timed" and row["repetition"] >= passes:
-                row["kind"] = "warmup"
-        frames = self.folder.frames
-        frames[:] = [row for row in frames if row["clip"] != clip.name or row["repetition"] < passes]
-        rows = [row for row in self.folder.samples if row["clip"] == clip.name and row["kind"] == "timed"]
-        clip.done = clip.record.repetitions = len(rows)
-        clip.seconds = sum(row["total_s"] for row in rows)
-        self.folder.save()
+    def pass_over_copy(self, clip: LiveClip, info: ClipInfo) -> Sample:
+        """One pass over ``info``, a copy of ``clip``, which is not kept. Raises MediaError and AnalyzerError."""
+        given, timeout_s = self._upstream.of(clip.name), self._measure.clip_timeout_s
+        delay_s = self.delays_s.get(clip.name, 0.0)
+        worker = self.ready(clip)
+        answer = worker.analyze(f"copy of {clip.name}", info, timeout_s, None, delay_s, given)
+        sample: Sample = answer["sample"]
+        return sample | seen_from_outside(worker, len(self.starts_s))
 
     def ask(self, request: str, clip: LiveClip, timeout_s: float) -> Any:
         """An unmeasured request about a clip ('untimed', 'repeated'). Raises MediaError and AnalyzerError."""
         given = self._upstream.of(clip.name)
-        return self._ready(clip, lambda phase: None).ask_clip(request, clip.name, clip.info, given, timeout_s)
+        return self.ready(clip).ask_clip(request, clip.name, clip.info, given, timeout_s)
 
     def _attempt(
         self, clip: LiveClip, told: Callable[[str], None], work: Callable[[WorkerProcess], T]
     ) -> T | ClipFailure:
         """``work`` with a worker that is warm; where it fails the clip has its reason."""
         try:
-            got = self._workers.attempt(lambda _: work(self._ready(clip, told)))
+            got = self._workers.attempt(lambda _: work(self.ready(clip, told)))
         except LoadFailed as error:
             self._give_up(clip, ClipFailure("failed", error.message))
             raise
@@ -170,7 +129,7 @@ class LiveRun:
             self._give_up(clip, got)
         return got
 
-    def _ready(self, first: LiveClip, told: Callable[[str], None]) -> WorkerProcess:
+    def ready(self, first: LiveClip, told: Callable[[str], None] = lambda phase: None) -> WorkerProcess:
         """The live worker, or a fresh one, loaded and warmed up on the clip that is measured next."""
         worker = self._workers.ready()
         if not self._warm:
@@ -183,60 +142,6 @@ class LiveRun:
     ) -> tuple[dict[str, Any], AnalyzerResult]:
         answer = self._analyze(worker, clip, f"pass {clip.done + 1}", told)
         return answer, checked_result(answer["result"], clip.name)
-
-    def observe_copy(self) -> list[Observation]:
-        """One pass over a copy of one clip that nobody has seen before, and a look at what the worker does after its answer.
-
-        The clip is drawn at random among the measured ones, the long ones left out where there are short ones.
-        """
-        rows = {name: self._timed_rows(name) for name in self.clips}
-        measured = [clip for clip in self.clips.values() if rows[clip.name] and not clip.failed]
-        if not measured:
-            return []
-        most_s = max(LONGEST_S, min(clip.info.duration_s for clip in measured))
-        clip = SystemRandom().choice([clip for clip in measured if clip.info.duration_s <= most_s])
-        per_second = median(steady_s(row) / max(row["duration_s"], 1e-9) for row in rows[clip.name])
-        worker = self._ready(clip, lambda phase: None)
-        copy_s = clip_s = inf
-        late = None
-        for _ in range(OPINIONS):  # a busy neighbour slows a copy down once, a memory does not know any
-            try:
-                info = reencoded(clip.info, self._shown.empty_folder(), self.job.limits)
-            except MediaError as error:
-                name = unknown_copy(clip.name, 1.0, 1.0).name
-                return [Observation(name=name, status="not applicable", text=error.message)]
-            try:
-                row = self._copy_row(worker, clip, info)
-            except (AnalyzerError, MediaError) as error:
-                text = f"{clip.name} was measured, but on a copy of it the analyzer fails: {error.message}"
-                return [Observation(name=unknown_copy(clip.name, 1.0, 1.0).name, status="failed", text=text)]
-            late = late or self._late_work(worker, row)
-            if steady_s(row) < copy_s:
-                copy_s, clip_s = steady_s(row), per_second * row["duration_s"]
-            if not remembered(clip_s, copy_s):
-                break
-        return [unknown_copy(clip.name, clip_s, copy_s), *([late] if late else [])]
-
-    def _copy_row(self, worker: WorkerProcess, clip: LiveClip, info: ClipInfo) -> Sample:
-        given, timeout_s = self._upstream.of(clip.name), self._measure.clip_timeout_s
-        delay_s = self.delays_s.get(clip.name, 0.0)
-        answer = worker.analyze(f"copy of {clip.name}", info, timeout_s, None, delay_s, given)
-        sample: Sample = answer["sample"]
-        return sample | seen_from_outside(worker, len(self.starts_s))
-
-    def _late_work(self, worker: WorkerProcess, row: Sample) -> Observation:
-        before_s, started = tree_cpu_s(worker.pid), perf_counter()
-        late_s, most_s = 0.0, LATE_WATCH_S
-        while perf_counter() - started < most_s:
-            sleep(LATE_WATCH_S)
-            now_s = tree_cpu_s(worker.pid) - before_s
-            # On a busy machine what goes on in the background gets a core now and then: it is watched for longer.
-            most_s = LATE_WATCH_MOST_S if now_s - late_s > LATE_NOTICED_S else LATE_WATCH_S
-            late_s = now_s
-        return late_work(late_s, row["cpu_s"], perf_counter() - started)
-
-    def _timed_rows(self, clip: str) -> list[Sample]:
-        return [row for row in self.folder.samples if row["clip"] == clip and row["kind"] == "timed"]
 
     @property
     def cpu_s(self) -> float:
@@ -257,37 +162,7 @@ class LiveRun:
     def kill(self) -> None:
         """End the worker, and remove what it was shown."""
         self._workers.kill()
-        self._shown.close()
-
-    def _keep(self, clip: LiveClip, answer: dict[str, Any], result: AnalyzerResult) -> Sample:
-        sample: Sample = answer["sample"]
-        if clip.resumed and not self._record.comparison:
-            kept = self._kept(clip)
-            if kept is None or not same_events(result, kept):
-                self.set_back(clip, 0)  # an arm's passes belong to pairs: there it is noted below
-                clip.found = None
-                self.note(f"{clip.name}: measured anew: since the run was resumed it finds something else than before")
-        clip.resumed = False
-        if clip.done == 0:
-            clip.found = result
-            self.folder.write_result(result)
-        elif clip.found is None:
-            clip.found = self.folder.read_results().get(clip.name, result)
-        same = same_events(result, clip.found or result)
-        sample["events"] = events_digest(clip.found if same and clip.found else result)
-        if not same:
-            self.note(f"{clip.name}: {UNSTEADY}")
-        if not self._record.deterministic:
-            self.folder.write_pass_result(result, clip.done)
-        self.folder.add_pass(clip.name, "timed", clip.done, sample, answer["frames"])
-        for sentence in note_facts(clip.record, answer):
-            self.note(sentence)
-        clip.done += 1
-        clip.seconds += sample["total_s"]
-        clip.record.repetitions = clip.done
-        clip.record.status = "measured"
-        self.folder.save()
-        return sample
+        self.shown.close()
 
     def _give_up(self, clip: LiveClip, failure: ClipFailure) -> None:
         clip.record.status, clip.record.error = failure.status, failure.reason
@@ -298,7 +173,7 @@ class LiveRun:
         self._progress.stage("loading")
         self._require_same_code()
         try:
-            worker = WorkerProcess(self.job, self.code, clips=self._shown)
+            worker = WorkerProcess(self.job, self.code, clips=self.shown)
             load_s = worker.ask("load", timeout_s=self._measure.load_timeout_s)
         except AnalyzerError as error:
             raise LoadFailed(f"cannot load: {error.message}", f"{self.job.log} has the details") from error
@@ -308,7 +183,7 @@ class LiveRun:
         if not cold.load_s:
             cold.process_s, cold.load_s = worker.process_s, load_s
         elif not self._planned:
-            self.note("the worker had to be started again; cold start is that of the first")
+            note(self.folder, "the worker had to be started again; cold start is that of the first")
         self._planned = False
         return worker
 
@@ -369,20 +244,6 @@ class LiveRun:
                 "measure again: passes of two codes are never mixed",
             )
         self._own_code = now
-
-    def _unsteady(self, clip: LiveClip) -> bool:
-        return f"{clip.name}: {UNSTEADY}" in self._record.notes
-
-    def _kept(self, clip: LiveClip) -> AnalyzerResult | None:
-        """What was found before the run was resumed; None where that cannot be read: it is then measured anew."""
-        try:
-            return AnalyzerResult.model_validate_json(self.folder.result_path(clip.name).read_bytes())
-        except (OSError, ValidationError):
-            return None
-
-    def note(self, text: str) -> None:
-        if text not in self._record.notes:
-            self._record.notes.append(text)
 
 
 def seen_from_outside(worker: WorkerProcess, number: int) -> Sample:

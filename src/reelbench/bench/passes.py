@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 
-from reelbench.bench.live import LiveClip, LiveRun
+from reelbench.bench.copy_check import observe_copy
+from reelbench.bench.kept_passes import LiveClip
+from reelbench.bench.live import LiveRun
 from reelbench.bench.progress import Progress
 from reelbench.bench.reference import Upstream
 from reelbench.bench.run_folder import RunFolder
@@ -46,7 +48,7 @@ class Passes:
                     self._live.pass_over(clip, lambda phase, name=clip.name: self._tell(name, phase))  # type: ignore[misc]
             if self._clips:
                 self._progress.stage("a copy of a clip")
-                self._folder.record.observed = self._live.observe_copy()
+                self._folder.record.observed = observe_copy(self._live)
             self._live.stop()
             self._folder.record.summary["parent_cpu_share"] = self._live.parent_cpu_share
         finally:

@@ -13,7 +13,8 @@ import click
 from reelbench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from reelbench.comparison.gate.gate import Order, Publish
+    from reelbench.comparison.gate.checks import Publish
+    from reelbench.comparison.gate.order import Order
     from reelbench.comparison.gate.records import GateRecord
     from reelbench.report.progress import Progress
 
@@ -182,7 +183,7 @@ def _order(
     asked: str = "",
 ) -> Order:
     """What was asked for. The policy of a ``change`` that another checkout judges is that checkout's, where it has one."""
-    from reelbench.comparison.gate.gate import Order
+    from reelbench.comparison.gate.order import Order
     from reelbench.comparison.gate.policy import read_policy
     from reelbench.paths import PACKAGE, conf_dir
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Literal
 
+from reelbench.bench.copy_check import observe_copy
 from reelbench.bench.environment import environment
 from reelbench.bench.live import LiveRun
 from reelbench.bench.progress import Progress
@@ -86,7 +87,7 @@ def carry_out(request: Request, progress: Progress) -> ComparisonFolder:
         record.audits = _audits(request, lives, record, config)
         for name in ARMS:
             progress.stage(f"audits: a copy of a clip, arm {name}")
-            lives[name].folder.record.observed = lives[name].observe_copy()
+            lives[name].folder.record.observed = observe_copy(lives[name])
         pairing.stop()
         _conclude_arms(request, lives, clips, folder)
         for name in ARMS:

@@ -8,7 +8,8 @@ from pathlib import Path
 from statistics import mean, median
 
 from reelbench.bench.agreeing import same_events
-from reelbench.bench.live import LiveClip, LiveRun
+from reelbench.bench.kept_passes import LiveClip
+from reelbench.bench.live import LiveRun
 from reelbench.bench.observed import Observation, idle
 from reelbench.comparison.records import ArmName, Audit, Pair
 from reelbench.comparison.rule import log_ratios

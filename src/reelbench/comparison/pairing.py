@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from statistics import mean, median
 
-from reelbench.bench.live import LiveClip, LiveRun, Sample
+from reelbench.bench.kept_passes import LiveClip, Sample, set_back
+from reelbench.bench.live import LiveRun
 from reelbench.bench.progress import Progress
 from reelbench.bench.restarting import LoadFailed
 from reelbench.comparison.folder import ComparisonFolder
@@ -116,7 +117,7 @@ class Pairing:
         for name in ARMS:
             arm = self._arms[name]
             arm.fails_too(arm.clips[clip], self._told(name, arm.clips[clip]))
-            arm.set_back(arm.clips[clip], complete)
+            set_back(arm.folder, arm.clips[clip], complete)
         self.left_out[clip] = self._failing(clip)
         self._folder.record.notes.append(left_out_text(self._arms, clip))
         self._folder.save()

@@ -15,7 +15,8 @@ from time import perf_counter, time
 from pydantic import BaseModel, ConfigDict
 
 from reelbench.bench.effective import job_of
-from reelbench.bench.live import LiveClip, LiveRun, Sample
+from reelbench.bench.kept_passes import LiveClip, Sample
+from reelbench.bench.live import LiveRun
 from reelbench.bench.progress import Progress
 from reelbench.bench.run_folder import RunFolder
 from reelbench.bench.setup import Clips, new_record, upstream_of

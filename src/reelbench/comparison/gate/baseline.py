@@ -18,20 +18,15 @@ from reelbench.bench.run_folder import RunFolder
 from reelbench.bench.runner import measure
 from reelbench.comparison.folder import ComparisonFolder
 from reelbench.comparison.gate.arms import WORKING_TREE
-from reelbench.comparison.gate.gate import (
+from reelbench.comparison.gate.checks import Publish, answer_check, new_result, tolerate
+from reelbench.comparison.gate.folder import kept, new_record, save
+from reelbench.comparison.gate.order import (
     Order,
-    Publish,
-    answer_check,
     calibrate_first,
     check_calibration,
     check_floor,
     first_config,
-    kept,
-    new_record,
-    new_result,
     pairs_of,
-    save,
-    tolerate,
 )
 from reelbench.comparison.gate.policy import Check
 from reelbench.comparison.gate.records import CheckResult, GateRecord, Side
@@ -127,7 +122,7 @@ def read_baseline(folder: Path) -> Baseline:
 
 
 def gate_baseline(order: Order, folder: Path, progress: Progress, publish: Publish) -> tuple[Path, GateRecord]:
-    """Measure the policy's variants now and hold them against those in ``folder``; as `reelbench.comparison.gate.gate.gate_code`.
+    """Measure the policy's variants now and hold them against those in ``folder``; as `reelbench.comparison.gate.gate.judge_change`.
 
     Raises UnavailableError for a baseline of another machine.
     """
