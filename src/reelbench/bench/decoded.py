@@ -1,4 +1,4 @@
-"""What only decoding can tell of a clip, and how its record follows."""
+"""Facts about a clip that only decoding reveals (its true duration, damage), and how they enter its record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The machine and the software that a figure belongs to.
+"""Describe the machine and the software on which a figure was measured.
 
 ``fingerprint`` (`reelbench.machine`) stands for what must agree before two figures may be compared. Package
 versions and the commit are recorded beside it: they are what a comparison may be about.

@@ -1,6 +1,6 @@
-"""The parent's look at what a worker says of its execution: is it so, or does only the worker say so?
+"""Check in the parent what a worker reports about its execution: engine, device and precision.
 
-Three statements are looked at, each ends up 'checked' or 'self-reported':
+Each of three statements ends up 'checked' or 'self-reported':
 
     library    the named engine's library is mapped into the worker's memory (/proc/<pid>/maps)
     device     this machine has the named device, and the worker opened its driver

@@ -1,4 +1,4 @@
-"""What the live networks of this process execute, read by the harness from the engines themselves and not from the analyzer.
+"""Read from the engines themselves, not from the analyzer, what the networks of this process execute.
 
 Python knows every object that it manages, so the networks that an analyzer loaded are found without its help. Runs in the worker;
 `reelbench.bench.evidence_check` compares it with what the analyzer says.

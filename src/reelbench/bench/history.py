@@ -1,4 +1,4 @@
-"""What is remembered of past runs: one point a run, as a tracking server gives it back. Read by `reelbench.tracking.history`."""
+"""The points of a history, one for each run that a tracking server knows; `reelbench.tracking.history` reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do a finished folder's figures follow from what was measured?
+"""Check that the figures of a finished folder follow from what was measured.
 
 `check` computes them again from samples, pairs and results, and holds every file against the manifest. It is asked by the reader of
 all records (`record_folder.read_record_file`), so that no page, verdict, claim or table shows a figure that was edited.

@@ -1,4 +1,4 @@
-"""A finished folder's manifest: the sha256 of every file in it, written last; and what was changed since.
+"""Write the manifest of a finished folder, the sha256 of every file in it, and find what was changed since.
 
     manifest.json   {"version", "record", "code", "files": {name: sha256}}
 

@@ -1,4 +1,4 @@
-"""What the parent saw of a measurement, held against what the worker reports of it (docs/trust.md).
+"""Compare what a worker reports of a measurement with what the parent process observed (docs/trust.md).
 
 A worker runs the analyzer's own code, so its clock and its counters are claims. Each check takes
 rows of passes (`reelbench.bench.records.SAMPLE_COLUMNS`; any mapping with those keys will do) and

@@ -1,4 +1,4 @@
-"""The code that an analyzer is made of, as one hash: what a run may be resumed with, and a kept result may be used with.
+"""Compute one hash of an analyzer's own source files: part of the keys of resumed runs and kept results.
 
 git does not know it: an analyzer may lie outside of the package, in a folder that no repository
 tracks, and import other modules of its project. So the files themselves are read. A module is looked

@@ -1,4 +1,4 @@
-"""What a worker is shown of a clip: the file alone, under a name that says nothing.
+"""Show clips to workers: each file alone in a folder, under a name that says nothing.
 
 An analyzer gets a folder of its own for each clip, which holds only that clip, and neither the
 path nor the name leads to the folder of the corpus, where ground truth lies beside the clips.

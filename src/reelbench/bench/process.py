@@ -1,4 +1,4 @@
-"""The parent's end of a worker process: start it, ask it, notice when it hangs or dies, kill it.
+"""The parent's end of a worker process: start it, send it requests, notice when it hangs or dies, kill it.
 
 The parent only ever blocks in the kernel: while a worker is measured it uses no core.
 """

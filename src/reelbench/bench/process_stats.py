@@ -1,4 +1,4 @@
-"""What the operating system says of this process: CPU time, run-queue delay, peak memory."""
+"""CPU time, run-queue delay and peak memory of this process, as the operating system counts them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CPU time of a process and of all that it started, as the kernel counts it: for a parent that does not believe its worker."""
+"""CPU time of a process and all its descendants, as the kernel counts it, so that no worker needs to be believed."""
 
 from __future__ import annotations
 

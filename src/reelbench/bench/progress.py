@@ -1,4 +1,4 @@
-"""What a run tells whoever shows its progress."""
+"""The interface through which a run reports its progress."""
 
 from __future__ import annotations
 

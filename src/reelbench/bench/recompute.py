@@ -1,4 +1,4 @@
-"""The figures of a run, computed again from its samples, its results and the ground truth.
+"""Compute the figures of a run again from its samples, its results and the ground truth.
 
 A folder may come from anywhere: of what it names only the package's own metrics are built, and nothing of it is executed.
 """

@@ -1,4 +1,4 @@
-"""A folder that is told by one JSON file in it, its record: created, claimed, written whole, and found again.
+"""Folders that one JSON file, the record, describes: claim, write, read and find them.
 
 `read_record_file` and `newest_records` are the only readers of records of every kind (run, system run, comparison, load run,
 calibration, gate), so that 'running' is said nowhere of a run whose process is gone.

@@ -1,4 +1,4 @@
-"""A copy of a clip that nobody has seen: other bytes, other pixels by a hair, the same content.
+"""Encode a copy of a clip that no analyzer has seen: the same content in other bytes, with pixels that differ invisibly.
 
 Run as ``python -m reelbench.bench.reencode JOB`` in a process of its own, which a hostile file may
 take down. The copy has the pictures as they are displayed, H.264 and AAC in an MP4.
@@ -21,7 +21,8 @@ LONGEST_S = 20.0
 TIMEOUT_S = 300.0
 _AUDIO_RATE = 48000
 _BLOCK = 16
-"""Pixels: a grey level or two, block by block, is not seen and survives the encoder."""
+"""The side, in pixels, of the blocks whose brightness is changed by one or two grey levels: too little to be seen, enough
+to survive the encoder."""
 _TIME_BASE = Fraction(1, 90000)
 
 

@@ -1,4 +1,4 @@
-"""A worker that one clip may take down, without the other clips noticing.
+"""A worker that is started again after a clip made it crash, so that the other clips go on.
 
 Every kind of pass (timed, warm-up, upstream, reference, calibration) goes through `RestartingWorker.attempt`, so that what
 a clip does is answered in one place: a file that cannot be decoded, an analyzer that raises, a process that crashes, hangs

@@ -1,4 +1,4 @@
-"""Is the warm-up over?
+"""Decide whether the warm-up is over.
 
 The last passes must agree: after the manner of pyperf's stability rules (spread of the recent values small against their median),
 with the run-queue delay taken out first, since a busy neighbour is no sign of a cold cache.

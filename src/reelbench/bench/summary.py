@@ -1,4 +1,4 @@
-"""From raw samples to the figures of the table. Nothing here is a constant: every figure is computed from rows that are kept."""
+"""Compute the figures of the table from raw samples. Nothing here is a constant: every figure is computed from rows that are kept."""
 
 from __future__ import annotations
 

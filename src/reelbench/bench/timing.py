@@ -1,4 +1,4 @@
-"""Where the time of one pass goes, on the analyzer's own thread."""
+"""Measure how the time of one pass is spent, on the analyzer's own thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the parent sees of a request that a worker is at work on, without asking the worker."""
+"""Measure wall time, queueing and CPU time of a request from the parent, without asking the worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The process that is measured. It does what it is told over a pipe and answers with plain values.
+"""The worker process, which is measured: it takes requests from a pipe and answers with plain values.
 
 It is started fresh for each variant (``python -m reelbench.bench.worker FD``), so nothing of the parent (imports, caches, threads) is
 in its figures, and a decoder or a network that crashes or hangs takes only this process with it. Requests and replies are pairs

@@ -1,4 +1,4 @@
-"""A against B, from two variants to a verdict.
+"""Compare two variants, A and B, up to a verdict.
 
 plan both arms → the same clips for both → pairs until a look decides → audits → quality → verdict
 """

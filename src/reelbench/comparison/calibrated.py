@@ -1,4 +1,4 @@
-"""What `reelbench calibrate` found on a machine: kept in the user's data folder, one file a fingerprint, read by every verdict."""
+"""The stored result of `reelbench calibrate`: one file for each machine in the user's data folder, which every verdict reads."""
 
 from __future__ import annotations
 

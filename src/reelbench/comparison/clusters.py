@@ -1,6 +1,6 @@
-"""Each process has its own luck (memory layout, core): how far processes of the same code differ, and what follows from it.
+"""Estimate how far processes of the same code differ (memory layout, core), and what a verdict must allow for it.
 
-Pairs that share both processes share that luck, and are no independent values: they are a cluster (docs/statistics.md). Here are the
+Pairs that share both processes are no independent values: they are a cluster (docs/statistics.md). Here are the
 variance components of d = ln(B / A), the part of them that the interval of a verdict must carry, and how often to start afresh.
 """
 

@@ -1,4 +1,4 @@
-"""What a few clips can prove, and what they cannot: bounds of a mean over clips, and the share of clips that may hide a loss.
+"""Bounds that are honest with few clips: of a mean over clips, and of the share of clips that may hide a loss.
 
 A t bound speaks of the mean and believes the spread that it has seen. A loss that happens on one clip in ten is not in that spread
 as long as no such clip was drawn, and clips that agree exactly have no spread at all. So the bound never stands alone: beside it goes

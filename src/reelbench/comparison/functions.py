@@ -1,4 +1,4 @@
-"""Two functions of the caller's own, compared inside the caller's process by the rule that compares variants.
+"""Compare two functions of the caller, inside the caller's process, by the rule that compares variants.
 
 Both live in one process: they share its caches, its memory and its garbage collector, and what one leaves behind the other may find.
 `reelbench.comparison.ab` gives each arm a process of its own; this is for functions that are too small for that.

@@ -1,4 +1,4 @@
-"""Is B's quality not worse than A's? Non-inferiority on the same clips, clips as clusters (docs/statistics.md).
+"""Test whether B's quality is not worse than A's: non-inferiority on the same clips (docs/statistics.md).
 
 The unit is the clip, not the frame or the box: frames of one clip resemble each other, so counting them as independent would
 invent precision (Miller, arXiv 2411.00640, on clustered errors of evaluations). With one difference a clip, the mean of the

@@ -1,4 +1,4 @@
-"""Take both arms through the same clips, pair by pair, until a look decides."""
+"""Measure both arms on the same clips, pair by pair, until an interim look decides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures of a comparison, computed again: pairs from the arms' samples, effect from the pairs, quality from the arms' scores."""
+"""Compute the figures of a comparison again: pairs from samples, effect from pairs, quality from the arms' scores."""
 
 from __future__ import annotations
 

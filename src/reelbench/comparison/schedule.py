@@ -1,4 +1,5 @@
-"""Which clip, and which arm first: balanced and shuffled (randomized multiple interleaved trials, Abedi & Brecht 2017)."""
+"""Choose the next clip and the arm that goes first, balanced and shuffled (randomized multiple interleaved trials,
+Abedi & Brecht 2017)."""
 
 from __future__ import annotations
 

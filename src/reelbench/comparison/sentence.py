@@ -1,4 +1,4 @@
-"""A comparison in one sentence that somebody who reads nothing else understands, and its exit code.
+"""Put a comparison into one sentence that needs no other reading, and choose its exit code.
 
 Rounding never flatters: 'at least' is rounded down, the ends of an interval outwards.
 """

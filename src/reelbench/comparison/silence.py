@@ -1,4 +1,4 @@
-"""Clips on which there is nothing to find, and one arm rightly found nothing."""
+"""Judge clips on which there is nothing to find."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The statistics of a comparison, as pure functions over d_i = ln(B_i / A_i), one value a pair (docs/statistics.md).
+"""Statistics of a comparison: pure functions over d_i = ln(B_i / A_i), one value for each pair (docs/statistics.md).
 
 Nothing here knows of clips, verdicts or records. Every function takes finite values; the callers see to that.
 """

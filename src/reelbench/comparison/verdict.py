@@ -1,4 +1,4 @@
-"""From what both arms measured to the verdict that the record keeps."""
+"""Decide the verdict of a comparison from what both arms measured, and put it into the record."""
 
 from __future__ import annotations
 

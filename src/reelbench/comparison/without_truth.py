@@ -1,4 +1,4 @@
-"""The verdict on quality where no ground truth says what is right: identical results, agreement, and how much was found."""
+"""Judge quality on clips without ground truth: identical results, agreement, and how much was found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole examination: every engine in a process of its own, then the machine, and what is kept of it."""
+"""Run the whole examination (every engine in a process of its own, then the machine) and store its result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a look at the machine comes to: one line."""
+"""A finding about the machine, told in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small ONNX files written without the onnx package, which is an extra: so many fields of its protocol buffers as networks here need.
+"""Write small ONNX files without the onnx package, which is an extra: the fields of its format that networks here need.
 
 https://github.com/onnx/onnx/blob/main/onnx/onnx.proto has the numbers of the fields.
 """

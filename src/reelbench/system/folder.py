@@ -103,7 +103,7 @@ class SystemFolder:
         self.spans.append(span)
 
     def settled(self, clip: str | None = None) -> dict[Key, Span]:
-        """The last word on each task, or on those of ``clip``: done with its result in place, or ended for good without one."""
+        """The final span of each task, or of those of ``clip``: done with its result in place, or ended for good without one."""
         found: dict[Key, Span] = {}
         for span in self.spans:
             if span.kind != "load" and span.final and clip in (None, span.clip):

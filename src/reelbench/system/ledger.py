@@ -69,7 +69,7 @@ class Ledger:
         *,
         blame: bool = True,
     ) -> None:
-        """The last word on a task. ``blame``: whether a failure may be the analyzer's. Raises OutputError where the disk is full."""
+        """Record how a task ended. ``blame``: whether a failure may be the analyzer's. Raises OutputError where the disk is full."""
         self.folder.add(span, result)
         self.states[task.key] = status
         if task.name in BUILT_IN:

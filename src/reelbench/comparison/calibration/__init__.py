@@ -1,1 +1,1 @@
-"""How often this machine's noise fools the rule."""
+"""Measure how often this machine's noise leads to a wrong verdict."""

@@ -1,4 +1,4 @@
-"""How often does this machine's noise fool the rule, and what does the rule find? Measured, not assumed (docs/calibration.md).
+"""Measure how often noise on this machine leads to a wrong verdict, and which slow-downs are found (docs/calibration.md).
 
 clips that are short → decisions on identical code and on code with a real delay, in shuffled order → the figures, kept for the machine
 """

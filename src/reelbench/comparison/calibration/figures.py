@@ -1,4 +1,4 @@
-"""From decisions on identical code, and on code that was slowed down, to what is said of a machine (docs/calibration.md)."""
+"""Compute false-alarm rate, power and floors of a machine from the decisions of a calibration (docs/calibration.md)."""
 
 from __future__ import annotations
 

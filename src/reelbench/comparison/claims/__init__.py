@@ -1,1 +1,1 @@
-"""Claims that somebody made, held against measurements."""
+"""Check claims that somebody made against measurements."""

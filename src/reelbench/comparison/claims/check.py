@@ -1,4 +1,4 @@
-"""Claims held against comparisons that were measured on this machine.
+"""Check claims against comparisons that were measured on this machine.
 
 Only the ratio can be checked: a claim's seconds are about another machine and other videos. With the claim's bounds [c-, c+] (what the
 stated figure may have been before it was rounded) and the measured interval [low, high] of the speed-up, 1 / ratio:

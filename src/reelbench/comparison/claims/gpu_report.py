@@ -1,4 +1,4 @@
-"""Reports of ``benchmarks/gpu`` as measurements for claims: the speed of an analyzer's variants on a GPU, with random weights.
+"""Read reports of ``benchmarks/gpu`` as measurements for claims: speed of variants on a GPU, with random weights.
 
 A report says nothing about quality, and it was measured in one process: what rests on it says so.
 """

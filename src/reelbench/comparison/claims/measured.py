@@ -1,4 +1,4 @@
-"""What this machine measured of a claim: the newest valid comparison of an analyzer's two variants, or why there is none."""
+"""Find this machine's measurement of a claim: the newest valid comparison of both variants, or why there is none."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Policies that let a change pass, or do not."""
+"""Gates: decide by a policy whether a change may pass."""

@@ -1,4 +1,4 @@
-"""One check of a gate: measured as a comparison of both sides, answered question by question, tolerated or not."""
+"""Carry out one check of a gate: compare both sides, answer the policy's questions, apply what it tolerates."""
 
 from __future__ import annotations
 

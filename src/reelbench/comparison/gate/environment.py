@@ -1,4 +1,4 @@
-"""What runs the code of another commit: the present environment where that commit asks for the same packages, else one of its own."""
+"""Find the Python environment for another commit's code: the present one where it asks for the same packages, else a new one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder of a gate: a new record, kept however its measuring ends, and read again."""
+"""Create, write and read the folder of a gate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From one comparison to the answers that a policy asks for. Each function is one question.
+"""Answer the questions of a policy from one comparison; each function answers one.
 
 Non-inferiority throughout: B may be better by any amount. A question that the data leave open is 'inconclusive', never passed.
 """

@@ -1,5 +1,6 @@
-"""Which files of a change take part in judging it. Those of the commit are used instead, and the
-verdict lists the change's.
+"""Find the files of a change that take part in judging it.
+
+Those of the commit are used in their place, and the verdict lists the change's.
 """
 
 from __future__ import annotations

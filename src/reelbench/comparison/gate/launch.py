@@ -1,4 +1,4 @@
-"""The judge of a change is the code of the commit that it is held against, in a process of its own.
+"""Start the judge of a change: the code of the commit that it is compared with, in a process of its own.
 
 ``reelbench gate --against REF`` checks that commit out and asks its code by ``reelbench gate
 --change CHECKOUT``. What is left to the change's code is this module and the command that calls it;

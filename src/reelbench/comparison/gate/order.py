@@ -1,4 +1,4 @@
-"""What to gate, and whether this machine may: the policy composed, the machine calibrated well enough."""
+"""The order of a gate, what to compare and how, and the checks before it: the policy composes, the machine is calibrated."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Folders in which the commit's files take the place of the change's, where they take part in
-judging.
-"""
+"""Make folders in which the commit's files replace those of the change that take part in judging."""
 
 from __future__ import annotations
 

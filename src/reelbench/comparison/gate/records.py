@@ -1,4 +1,4 @@
-"""What a gate leaves behind: ``gate.json`` in ``<runs_dir>/gates/<id>/`` is a `GateRecord`.
+"""The record of a gate: ``gate.json`` in ``<runs_dir>/gates/<id>/`` is a `GateRecord`.
 
 Exit codes, the worst first (`EXIT_ORDER`): 5 something is invalid, 1 a limit is broken, 4 something could not run here, 3 something
 could not be decided, 0 everything passed. What the policy tolerates (warn, pass) does not count.

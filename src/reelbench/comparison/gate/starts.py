@@ -1,4 +1,4 @@
-"""Cold starts to be judged: several of both sides, alternately. (Those of a comparison always begin with A, and are few.)"""
+"""Measure cold starts for a gate: several of both sides, alternately. (Those of a comparison always begin with A, and are few.)"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The code of another commit, in a git worktree of its own: the user's checkout and index are never touched.
+"""Check out another commit in a git worktree of its own; the user's checkout and index are never touched.
 
 Hooks do not run, and variables that git sets for its own hooks are taken out of the way, so that a gate can be started from one.
 """

@@ -1,1 +1,1 @@
-"""Runs that were made before, compared as far as that goes."""
+"""Compare runs that were made before, as far as their measurements allow."""

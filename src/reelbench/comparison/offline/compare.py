@@ -1,4 +1,4 @@
-"""Two runs that were made before, compared.
+"""Compare two runs that were made before.
 
 Arms of one interleaved comparison have pairs: its verdict is given again. Any others were measured at different times, and a shared
 machine drifts in between: their interval is widened by how far identical code differs between runs here, as `reelbench calibrate`

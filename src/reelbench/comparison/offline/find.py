@@ -1,4 +1,4 @@
-"""A run by any of its names, on disk."""
+"""Find a run on disk by any of its names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Timings that pytest-benchmark took, as run folders: `reelbench report`, `compare` and the history then work on them.
+"""Import timings of pytest-benchmark as run folders, on which `reelbench report`, `compare` and the history work.
 
 A benchmark becomes a clip, one of its data (seconds a call, a mean over a round's iterations) a sample. What pytest-benchmark does not
 measure stays absent: no video, no results, no quality, no memory, no warm-up; all of the time is in the phase 'other'. When a round

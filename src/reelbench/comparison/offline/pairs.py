@@ -1,4 +1,4 @@
-"""The verdict of an interleaved comparison, given again from the pairs that its two arms were measured in."""
+"""Compute the verdict of an interleaved comparison again, from the pairs in which its arms were measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that was made before, read to be compared: what it measured, and what speaks against using it.
+"""Read a run that was made before for a comparison, with what speaks against using it.
 
 Nothing that a run folder says is executed: its configuration is read as data, never built.
 """
