@@ -32,7 +32,7 @@ import av  # noqa: E402
 from audit_alarms import busy  # noqa: E402
 
 from reelbench.bench.environment import environment  # noqa: E402
-from reelbench.bench.live import Silent  # noqa: E402
+from reelbench.bench.progress import Silent  # noqa: E402
 from reelbench.comparison.ab import compare  # noqa: E402
 from reelbench.comparison.statistics import clopper_pearson  # noqa: E402
 from reelbench.errors import ReelBenchError  # noqa: E402
