@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from reelbench.bench.live import LiveRun, LoadFailed
+from reelbench.bench import live
+from reelbench.bench.live import LoadFailed
 from reelbench.bench.records import FRAME_COLUMNS, PHASES, SAMPLE_COLUMNS
 from reelbench.bench.run_folder import RunFolder, read_record
 from reelbench.bench.runner import measure
@@ -98,21 +99,21 @@ def test_a_folder_without_a_usable_clip_is_an_error_and_leaves_nothing(tmp_path:
 
 
 def test_an_interrupted_run_goes_on_where_it_was(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept, measured = LiveRun._keep, []
+    kept, measured = live.keep, []
 
-    def interrupted(self: LiveRun, clip: Any, *answer: Any) -> Any:
-        kept(self, clip, *answer)
+    def interrupted(folder: RunFolder, clip: Any, *answer: Any) -> Any:
+        kept(folder, clip, *answer)
         measured.append(clip.name)
         if len(measured) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(LiveRun, "_keep", interrupted)
+    monkeypatch.setattr(live, "keep", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(clips)
     (path,) = (clips.parent / "runs").glob("*/run.json")
     assert read_record(path.parent).status == "interrupted"
     before = pq.read_table(path.parent / "samples.parquet").to_pylist()
-    monkeypatch.setattr(LiveRun, "_keep", kept)
+    monkeypatch.setattr(live, "keep", kept)
 
     folder = run(clips)
     assert folder.path == path.parent

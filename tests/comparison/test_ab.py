@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from reelbench.bench.live import LiveRun
+from reelbench.bench import live
 from reelbench.bench.process import WorkerProcess
-from reelbench.bench.run_folder import read_record
+from reelbench.bench.run_folder import RunFolder, read_record
 from reelbench.comparison.ab import compare
 from reelbench.comparison.folder import ComparisonFolder, read_comparison
 from reelbench.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_REGRESSION, ConfigError, UnavailableError
@@ -149,22 +149,22 @@ def test_one_clip_is_underpowered_and_says_so(clips: Path) -> None:
 
 
 def test_an_interrupted_comparison_goes_on_where_it_was(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept, passes = LiveRun._keep, []
+    kept, passes = live.keep, []
 
-    def interrupted(self: LiveRun, clip: Any, *answer: Any) -> Any:
-        sample = kept(self, clip, *answer)
+    def interrupted(folder: RunFolder, clip: Any, *answer: Any) -> Any:
+        sample = kept(folder, clip, *answer)
         passes.append(clip.name)
         if len(passes) == 7:  # in the middle of the fourth pair
             raise KeyboardInterrupt
         return sample
 
-    monkeypatch.setattr(LiveRun, "_keep", interrupted)
+    monkeypatch.setattr(live, "keep", interrupted)
     with pytest.raises(KeyboardInterrupt):
         ab(clips, FASTER, SLOW)
     (file,) = (clips.parent / "runs" / "comparisons").glob("*/comparison.json")
     before = read_comparison(file.parent)
     assert before.status == "interrupted" and len(before.pairs) == 3
-    monkeypatch.setattr(LiveRun, "_keep", kept)
+    monkeypatch.setattr(live, "keep", kept)
 
     folder = ab(clips, FASTER, SLOW, resume=True)
     assert folder.path == file.parent and folder.record.verdict == "slower"
