@@ -64,9 +64,9 @@ def stand_in(config: RunConfig, overrides: Sequence[str], refusal: UnavailableEr
 def proven(
     requested: RunConfig, ready: Effective, overrides: Sequence[str], prepare: Callable[[Effective], None]
 ) -> Effective:
-    """``ready`` once ``prepare`` accepts its network, else what takes its place, whose network ``prepare`` accepts.
+    """Prepare the network of ``ready`` or, where that fails parity, of its fallback; returns the one that passed.
 
-    Raises ParityError where there is nothing that does, and what `stand_in` and ``prepare`` raise.
+    Raises ParityError where none did, and what `stand_in` and ``prepare`` raise.
     """
     try:
         prepare(ready)

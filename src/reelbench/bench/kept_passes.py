@@ -37,7 +37,7 @@ class LiveClip:
 
     @property
     def failed(self) -> bool:
-        """Whether it gives nothing (any more)."""
+        """Whether no result of it can be had any more."""
         return self.record.status in ("failed", "refused")
 
 

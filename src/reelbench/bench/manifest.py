@@ -29,7 +29,8 @@ _FOLDERS_LEFT_OUT = ("scratch", "logs")
 
 
 class Manifest(BaseModel):
-    """``record``: the file that tells the folder; ``code``: the hash of the code that computed its figures (`code_digest`)."""
+    """The hashes of a finished folder. ``record``: the file that describes it; ``code``: the hash of the code that
+    computed its figures (`code_digest`)."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -258,7 +258,7 @@ class Calibrated(_Model):
 
 
 class ComparisonRecord(_Model, Checked):
-    """A against B, decided.
+    """The record of a comparison of A with B.
 
     ``design``: 'interleaved' (both alive, pair by pair), 'code' (the same, arms are two commits), 'separate runs' (made before, at
     different times). ``verdict`` is that on speed, or 'invalid'; ``invalid`` then says why. ``sentence`` is the whole answer for a

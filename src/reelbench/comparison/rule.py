@@ -32,7 +32,7 @@ _PER_CLIP_ALPHA = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """When to look, and what counts.
+    """When interim looks are made, and which change counts.
 
     ``looks``: numbers of pairs at which the data are looked at; ``delta``: the smallest relative change that counts (0.03 is
     3 %); ``alpha``: the chance of a wrong 'faster' or 'slower' over all looks together; ``comparisons``: how many verdicts are

@@ -81,7 +81,7 @@ def conclude_record(record: ComparisonRecord, name: str = "") -> None:
 
 
 def invalidate(record: ComparisonRecord, why: str) -> None:
-    """Nothing beats it: the figures stay, the verdict is 'invalid'."""
+    """Make the verdict 'invalid', whatever it was before; the figures stay."""
     record.invalid, record.verdict = why, "invalid"
     conclude_record(record)
 

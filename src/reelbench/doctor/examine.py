@@ -28,7 +28,7 @@ Tell = Callable[[str], None]
 
 @dataclass(slots=True)
 class Examination:
-    """What was found. ``stored``: the file with the proofs; empty where no engine was looked at."""
+    """The result of an examination. ``stored``: the file with the proofs; empty where no engine was looked at."""
 
     engines: list[EngineResult] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
@@ -127,7 +127,7 @@ def _version(check: EngineCheck) -> str:
 
 
 def lines(found: Examination) -> Iterator[str]:
-    """One line each, for people."""
+    """What was found, a line for each check, for a terminal."""
     if found.engines:
         yield "Engines, compared with ONNX Runtime on the CPU in FP32 (docs/doctor.md):"
     for one in found.engines:

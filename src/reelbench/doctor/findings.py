@@ -22,7 +22,7 @@ class Finding:
 
 
 def findings() -> Iterator[Finding]:
-    """Those of every module in `reelbench.doctor.health`, each a module with ``findings()``."""
+    """The findings of every module in `reelbench.doctor.health`, each a module with ``findings()``."""
     from reelbench.doctor import health
 
     for module in iter_modules(health.__path__):
