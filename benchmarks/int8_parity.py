@@ -1,7 +1,11 @@
 """How far INT8 lies from FP32 in OpenVINO on this machine, and which kernels compute it.
 
     python benchmarks/int8_parity.py             # the known fault on processors with AMX: the smallest reproduction
-    python benchmarks/int8_parity.py --shipped   # the deviations of all shipped INT8 networks (docs/doctor.md), some minutes
+    python benchmarks/int8_parity.py --shipped   # every variant in conf/ that computes in less than FP32 (docs/doctor.md)
+    python benchmarks/int8_parity.py --shipped speech_transcription object_detection/optimized
+
+What was compared on this machine before is read from the model store; INT8 networks that are not there yet are calibrated, which takes
+a minute or two each (`openvino_int8_ac` and those with `accurate_bias` longer).
 
 The reproduction quantizes two small networks with known weights, one of them with three-dimensional convolutions, and
 TransNetV2 where the model store has it. Each is compiled twice, in processes of their own: as OpenVINO chooses, and with
@@ -12,28 +16,18 @@ outputs on one input 1.34 instead of 3.9); where this script was written there i
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
-import numpy as np
-
 LIMIT = "AVX512_CORE_VNNI"
-SHIPPED = (
-    "openvino_int8",
-    "openvino_int8_naive",
-    "openvino_int8_boxes",
-    "openvino_int8_heads",
-    "openvino_int8_first",
-    "openvino_int8_footage",
-    "openvino_int8_bias",
-    "optimized",
-)
+"""What forbids AMX."""
 
 
 def layers(compiled: Any) -> list[tuple[str, str, str]]:
@@ -94,48 +88,114 @@ def look() -> None:
                 print(f"    {count:3d} × {kernel}, {precision}")
 
 
-def shipped() -> None:
-    """Print the deviation of every shipped INT8 network, as `prepare` finds it."""
-    from reelbench.analyzers.shots.transnet import TransNet
-    from reelbench.config import instantiate, other_variant
-    from reelbench.engines.openvino_parity import stored
-    from reelbench.models.store import ModelStore
+def shipped(words: list[str]) -> None:
+    """Print as Markdown, for each variant that computes in less than FP32, how far it lies from FP32 here, or why nobody knows.
+    ``words``: analyzers or analyzer/variant, and settings with '='."""
+    from reelbench.config import compose, instantiate, variants
+    from reelbench.paths import conf_dir
 
-    store = ModelStore()
-    for variant in SHIPPED:
-        analyzer = instantiate(other_variant(["analyzer=object_detection"], variant).analyzer.constructor)
+    print("| variant | network | precision | relative error | cosine | what came of it | seconds |")
+    print("| --- | --- | --- | ---: | ---: | --- | ---: |")
+    settings = [word for word in words if "=" in word]
+    wanted, in_fp32 = set(words) - set(settings), 0
+    for analyzer in sorted(path.name for path in (conf_dir() / "tuning").iterdir()):
+        for variant in variants(analyzer):
+            if wanted and not {analyzer, f"{analyzer}/{variant}"} & wanted:
+                continue
+            node = compose([f"analyzer={analyzer}", f"variant={variant}", *settings]).analyzer.constructor
+            found = list(compared(instantiate(node), asked(node)))
+            in_fp32 += not found
+            for network, precision, relative, cosine, text, seconds in found:
+                cells = (f"{analyzer} {variant}", network, precision, relative, cosine, text, f"{seconds:.0f}")
+                print(f"| {' | '.join(cells)} |", flush=True)
+    print(f"\n{in_fp32} other variants compute in FP32.")
+
+
+def asked(node: Any) -> str:
+    """The lowered precision that a configuration names; empty where it names none."""
+    from reelbench.bench.evidence_check import LOWERED
+
+    if isinstance(node, dict):
+        own = [value for name, value in node.items() if name in ("precision", "compute") and value in LOWERED]
+        return own[0] if own else next(filter(None, map(asked, node.values())), "")
+    return ""
+
+
+def compared(analyzer: Any, precision: str) -> Iterator[tuple[str, str, str, str, str, float]]:
+    """(network, precision, relative error, cosine, words, seconds) of each network; nothing for a variant in FP32. ``precision``
+    is what the configuration asks for."""
+    from reelbench.analyzers.base import lowered_networks
+    from reelbench.engines.lowered import prove
+    from reelbench.engines.parity import ParityError
+    from reelbench.errors import ReelBenchError
+    from reelbench.models.store import ModelStore
+    from reelbench.paths import store_dir
+
+    state, store, started = analyzer.available(), ModelStore(), perf_counter()
+    try:
+        store.ensure(analyzer.weights, download=False)
+        if not state.ok:
+            raise ReelBenchError(state.reason)
+        if not any(True for _ in lowered_networks(analyzer, store)):
+            return
         analyzer.prepare(store)
-        engine = analyzer._engine
-        folder = store.derived(engine.key(store.path(analyzer._files["model"]), analyzer._calibrated_by))
-        print(f"object_detection {variant}: {json.dumps(stored(folder, 'int8'))}", flush=True)
-    for rate in (None, 15):
-        network = TransNet("int8", rate=rate)
-        network.prepare(store)
-        print(f"TransNetV2 rate={rate}: {json.dumps(stored(network._file(store).parent, 'int8'))}", flush=True)
+        for network in lowered_networks(analyzer, store):
+            try:
+                record = prove(network)
+                remedy = f", with {record['remedy']}" if record["remedy"] else ""
+                figures = f"{record['relative']:.2g}", f"{record['cosine']:.4f}"
+                yield network.name, network.precision, *figures, f"proven{remedy}", perf_counter() - started
+            except ParityError as error:
+                yield network.name, network.precision, "", "", f"refused: {error.message}", perf_counter() - started
+            started = perf_counter()
+    except ReelBenchError as error:
+        if precision:
+            reason = (state.reason or error.message).replace(f" {store_dir()}", "")
+            yield "", precision, "", "", f"not compared: {reason}", perf_counter() - started
+
+
+def environment() -> str:
+    """The machine, and the versions that the figures depend on."""
+    from reelbench.engines.lowered import versions
+    from reelbench.machine import cpu
+
+    model, features = cpu()
+    packages = (
+        "openvino",
+        "nncf",
+        "onnxruntime",
+        "ctranslate2",
+        "torch",
+        "transformers",
+        "bitsandbytes",
+        "tensorrt",
+        "numpy",
+    )
+    there = ", ".join(f"{name} {version}" for name, version in versions(packages).items())
+    amx = "yes" if any(one.startswith("amx") for one in features) else "no"
+    return f"{model}: {', '.join(features)}; AMX: {amx}\n{there}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shipped", action="store_true")
+    parser.add_argument(
+        "wanted", nargs="*", help="with --shipped: these analyzers or analyzer/variant alone; settings with '='"
+    )
     parser.add_argument("--look", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.look:
         look()
         return
     if options.shipped:
-        shipped()
+        print(environment(), end="\n\n")
+        shipped(options.wanted)
         return
-    import openvino as ov
-
-    from reelbench.machine import cpu
-
-    model, features = cpu()
-    print(f"{model}: {', '.join(features)}; OpenVINO {ov.__version__}; NumPy {np.__version__}")
-    print(f"AMX: {'yes' if any(one.startswith('amx') for one in features) else 'no'}")
+    print(environment())
     for limit in (None, LIMIT):
         print(f"\nONEDNN_MAX_CPU_ISA={limit or '(not set)'}", flush=True)
-        environment = {**os.environ, **({"ONEDNN_MAX_CPU_ISA": limit} if limit else {})}
-        subprocess.run([sys.executable, __file__, "--look"], env=environment, check=True)
+        variables = {**os.environ, **({"ONEDNN_MAX_CPU_ISA": limit} if limit else {})}
+        subprocess.run([sys.executable, __file__, "--look"], env=variables, check=True)
 
 
 if __name__ == "__main__":

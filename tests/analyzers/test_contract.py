@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reelbench.analyzers.base import Material
+from reelbench.analyzers.base import Material, lowered_networks
+from reelbench.bench.evidence_check import LOWERED
 from reelbench.engines.base import Evidence
 from reelbench.errors import MediaError
 from reelbench.media.types import ClipInfo
+from reelbench.models.store import ModelStore
 from reelbench.results import AnalyzerResult, Event
 from support.clips import make_audio_only, make_clip
 from support.contract import Ready, StrictPhases, build, close_all, pairs, photograph, ready
@@ -89,6 +91,8 @@ def test_results_are_valid_and_the_evidence_speaks(subject: Ready, upright: Path
     assert isinstance(evidence, Evidence) and evidence.engine and evidence.device and evidence.version
     assert evidence.contradiction == ""
     assert evidence.batch >= 1
+    lowered = {one.precision for one in lowered_networks(subject.analyzer, ModelStore())}
+    assert evidence.precision in (lowered or {evidence.precision}) and (evidence.precision not in LOWERED or lowered)
 
 
 def test_the_same_clip_gives_the_same_result(subject: Ready, upright: Path) -> None:

@@ -14,6 +14,7 @@ from reelbench.doctor.networks import MEAN, SCALE, small_networks
 from reelbench.engines import proofs
 from reelbench.engines.openvino import OpenVINO, Precision
 from reelbench.engines.proofs import Proof
+from support.quantized import write_quantized
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +46,7 @@ def test_what_is_true_is_checked_and_what_is_not_contradicts(tmp_path: Path, net
     gc.freeze()  # networks that other tests of this process hold are not among its objects now
     engine = _engine(network, tmp_path, "fp32")
     try:
-        claim = _claim(executed=executed())
+        claim = _claim(**executed())
         found = checked_evidence(claim, os.getpid())
         assert found["checks"] == dict.fromkeys(("library", "device", "precision"), "checked")
         assert (found["contradiction"], found["verified_on_hardware"]) == ("", False)
@@ -83,6 +84,72 @@ def test_only_a_stored_proof_verifies_and_a_worker_cannot() -> None:
     assert found["verified"] == "parity 3e-04 on this machine, 2026-03-01"
     assert checked_evidence({**claim, "version": "2"}, os.getpid())["verified_on_hardware"] is False
     assert checked_evidence({**claim, "precision": "int8"}, os.getpid())["verified_on_hardware"] is False
+
+
+def test_an_engine_that_failed_its_proof_contradicts_whichever_analyzer_uses_it() -> None:
+    proofs.keep([Proof("torch", "CPU", "bf16", "2.11.0", False, "2026-03-01", reason="cosine 0.3")], "machine")
+    for engine in ("transformers", "easyocr", "ultralytics", "torch"):
+        claim = _claim(engine=engine, precision="bf16", version="1", details={"torch": "2.11.0+cu130"})
+        assert "cosine 0.3" in checked_evidence(claim, os.getpid())["contradiction"]
+
+
+def test_versions_are_those_of_a_module_or_of_its_distribution() -> None:
+    same = [("5.0.0", "5.0.0.93"), ("2.11.0+cu130", "2.11.0"), ("1.32.0", "1.32.0")]
+    other = [("1.32.0", "1.32.1"), ("2.1", "2.1.4"), ("5.0.0", "5.0.01"), ("", "1.0")]
+    assert [proofs.same_version(*one) for one in same + other] == [True] * 3 + [False] * 4
+
+
+def test_lowered_precision_that_nothing_compared_is_said(record: dict[str, object]) -> None:
+    claim = _claim(precision="int8")
+    assert "nothing compared" in checked_evidence(claim, os.getpid())["uncompared"]
+    assert "uncompared" not in checked_evidence({**claim, "parity": [record]}, os.getpid())
+    assert "uncompared" not in checked_evidence(_claim(), os.getpid())
+    no_memory = {**record, "ok": None, "reason": "no memory for FP32"}
+    assert checked_evidence({**claim, "parity": [no_memory]}, os.getpid())["uncompared"] == "no memory for FP32"
+    assert "bf16" not in record["precision"]  # type: ignore[operator]
+    assert "uncompared" in checked_evidence({**claim, "precision": "bf16", "parity": [record]}, os.getpid())
+    refused = checked_evidence({**claim, "parity": [{**record, "ok": False}]}, os.getpid())
+    assert "known.onnx failed its comparison" in refused["contradiction"]
+
+
+@pytest.fixture
+def record() -> dict[str, object]:
+    return {"network": "known.onnx", "precision": "int8", "ok": True, "relative": 0.1, "cosine": 0.99}
+
+
+def test_onnx_runtime_opencv_and_ctranslate2_are_read_from_what_they_loaded(tmp_path: Path, network: Path) -> None:
+    import cv2
+    import onnxruntime
+
+    gc.collect()
+    gc.freeze()
+    try:
+        held = {
+            "int8": onnxruntime.InferenceSession(str(write_quantized(tmp_path / "q.onnx"))),
+            "float": cv2.dnn.readNet(str(network)),
+        }
+        ran = executed()
+        assert ran["executed"] == {"onnx_runtime": {"int8": 1}, "opencv_dnn": {"fp32": 5}}
+        assert ran["placed"] == {"onnx_runtime": {"CPU": 1}, "opencv_dnn": {"CPU": 5}}
+        claim = _claim(engine="onnx_runtime", precision="int8", **ran)
+        assert checked_evidence(claim, os.getpid())["checks"]["precision"] == "checked"
+        lied = checked_evidence({**claim, "precision": "fp32"}, os.getpid())
+        assert "names fp32, but the engine's graph has 1 × int8" in lied["contradiction"]
+        held.clear()
+        assert executed()["executed"] == {}
+    finally:
+        gc.unfreeze()
+
+
+def test_networks_that_lie_on_another_device_contradict() -> None:
+    found = checked_evidence(_claim(placed={"openvino": {"GPU.0": 7}}), os.getpid())
+    assert "names CPU, but the live networks of openvino lie on GPU.0" in found["contradiction"]
+    assert "lie on" not in checked_evidence(_claim(placed={"torch": {"CUDA:0": 7}}), os.getpid())["contradiction"]
+
+
+def test_onnx_runtime_on_a_gpu_wants_its_own_library() -> None:
+    found = checked_evidence(_claim(engine="onnx_runtime", device="CUDA:0"), os.getpid())
+    assert "onnx_runtime_cuda" in found["contradiction"]
 
 
 def test_names_of_engines_say_what_executes() -> None:

@@ -7,11 +7,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from reelbench.analyzers.overlay.rapidocr import RapidOCRReader
 from reelbench.cli import cli
 from reelbench.doctor.engine_check import EngineCheck, EngineResult, Found, Material, carry_out
 from reelbench.doctor.engines import ctranslate2, onnx_runtime, opencv_dnn, openvino
@@ -19,6 +21,8 @@ from reelbench.doctor.examine import Examination, engine_results, lines
 from reelbench.doctor.findings import Finding
 from reelbench.engines import proofs
 from reelbench.engines.base import Availability
+from reelbench.engines.onnx_runtime import OnnxRuntime
+from reelbench.engines.opencv_dnn import OpenCVDNN
 from reelbench.engines.openvino import OpenVINO
 from reelbench.engines.parity import compare
 from reelbench.engines.proofs import Proof
@@ -106,6 +110,24 @@ def test_an_engine_that_failed_is_refused_before_anything_is_measured() -> None:
     assert engine.available().ok
 
 
+@pytest.mark.parametrize(
+    ("engine", "precision", "packages", "built"),
+    [
+        ("onnx_runtime", "fp32", ("onnxruntime", "onnxruntime-gpu"), OnnxRuntime()),
+        ("opencv_dnn", "fp32", ("opencv-python-headless",), OpenCVDNN()),
+        ("openvino", "bf16", ("openvino",), RapidOCRReader("openvino", "bf16")),
+        ("onnx_runtime", "fp32", ("onnxruntime",), RapidOCRReader("onnxruntime")),
+    ],
+)
+def test_every_user_of_an_engine_that_failed_is_refused(
+    engine: str, precision: str, packages: tuple[str, ...], built: Any
+) -> None:
+    assert built.available().ok
+    installed = proofs.installed_version("no-such-wheel", *packages)
+    proofs.keep([Proof(engine, "CPU", precision, installed, False, "2026-03-01", reason="cosine 0.3")], "machine")
+    assert "cosine 0.3" in built.available().reason
+
+
 def test_a_file_of_another_machine_or_form_proves_nothing(state: Path) -> None:
     proofs.keep([Proof("openvino", "CPU", "fp32", "1", True, "2026-03-01")], "machine")
     assert proofs.proof_of("openvino", "CPU", "fp32", "1")
@@ -118,7 +140,10 @@ def test_a_file_of_another_machine_or_form_proves_nothing(state: Path) -> None:
 CRASHES = """
 import os, signal
 from reelbench.doctor.engine_check import EngineCheck
+from reelbench.analyzers.overlay.rapidocr import RapidOCRReader
 from reelbench.engines.base import Availability
+from reelbench.engines.onnx_runtime import OnnxRuntime
+from reelbench.engines.opencv_dnn import OpenCVDNN
 from reelbench.engines.parity import Parity
 
 def run(material):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from reelbench.engines import ctranslate2_parity, whisper_random
-from reelbench.engines.ctranslate2_parity import encode, prove
+from reelbench.engines.lowered import LoweredNetwork, prove
 from reelbench.engines.parity import ParityError
 
 pytest.importorskip("ctranslate2")
@@ -21,21 +22,32 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "model.bin"
 
 
+def _network(folder: Path, model: Path) -> LoweredNetwork:
+    return ctranslate2_parity.lowered(folder, model, "cpu", "int8", "int8")
+
+
 def test_an_honest_network_is_proven_once(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    record = prove(tmp_path, model, "cpu", "int8", "int8")
+    record = prove(_network(tmp_path, model))
     assert 1e-3 < record["relative"] < 0.4
-    monkeypatch.setattr(ctranslate2_parity, "encode", lambda *_: pytest.fail("compared again"))
-    assert prove(tmp_path, model, "cpu", "int8", "int8") == record
+    monkeypatch.setattr(ctranslate2_parity, "open_whisper", lambda *_: pytest.fail("compared again"))
+    assert prove(_network(tmp_path, model)) == record
 
 
-def test_a_wrong_one_is_refused_and_stays_so(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def faulty(folder: Path, device: str, compute: str, sound: np.ndarray) -> np.ndarray:
+@pytest.mark.parametrize(("part", "said"), [("encode", "encoder"), ("_first_step", "decoder")])
+def test_a_wrong_one_is_refused_and_stays_so(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, part: str, said: str
+) -> None:
+    honest = getattr(ctranslate2_parity, part)
+
+    def faulty(network: Any, given: Any) -> Any:
         # As a processor with a faulty 8-bit kernel would answer.
-        return encode(folder, device, compute, sound) * (0.3 if compute == "int8" else 1)
+        return np.asarray(honest(network, given)) * (0.3 if network.compute_type == "int8_float32" else 1)
 
-    monkeypatch.setattr(ctranslate2_parity, "encode", faulty)
-    with pytest.raises(ParityError, match=r"relative error 0.7 \(at most 0.4\)"):
-        prove(tmp_path, model, "cpu", "int8", "int8")
+    monkeypatch.setattr(ctranslate2_parity, part, faulty)
+    if part == "encode":  # the decoder takes nothing but CTranslate2's own arrays
+        monkeypatch.setattr(ctranslate2_parity, "_first_step", lambda *_: np.ones(3, np.float32))
+    with pytest.raises(ParityError, match=rf"relative error 0.7 \(at most 0.4\).* at output {said}"):
+        prove(_network(tmp_path, model))
     monkeypatch.undo()
     with pytest.raises(ParityError, match="does not compute here"):
-        prove(tmp_path, model, "cpu", "int8", "int8")
+        prove(_network(tmp_path, model))

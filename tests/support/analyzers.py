@@ -6,12 +6,14 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from reelbench.analyzers.base import Material, Needs, WeightsSource
 from reelbench.engines.base import Availability, Evidence
-from reelbench.engines.parity import ParityError
+from reelbench.engines.lowered import LoweredNetwork
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Event
 from support.clips import title_of
@@ -21,7 +23,7 @@ class Brightness:
     """One event a sampled frame. ``faults``: a clip's name → 'raise', 'segfault', 'killed', 'hang', 'exit' or 'unstable';
     ``once`` names a file: where it is given, the fault happens only until that file exists.
 
-    ``wrong_here`` is what `prepare` finds wrong with its network on this machine. ``burn_ms`` is what a frame costs in processor
+    ``wrong_here``: its network, in INT8, computes something else here than in FP32. ``burn_ms`` is what a frame costs in processor
     time; ``pause_s`` is how long each pass sleeps, for a verdict that a busy machine cannot turn round: it costs no processor time,
     and is many times what a pass waits for a core. ``cheat``: 'caches' (a
     frame seen before costs nothing), 'watches' (finds more when nobody times it), 'lazy' (looks only at the first frames),
@@ -34,7 +36,7 @@ class Brightness:
         reason: str = "",
         contradiction: str = "",
         load_fault: str = "",
-        wrong_here: str = "",
+        wrong_here: bool = False,
         burn_ms: float = 0.0,
         pause_s: float = 0.0,
         cheat: str = "",
@@ -56,8 +58,20 @@ class Brightness:
         return Availability(not self._reason, self._reason, "pip install what-is-missing" if self._reason else "")
 
     def prepare(self, store: WeightsSource) -> None:
+        """Nothing is built."""
+
+    def lowered(self, store: WeightsSource) -> Iterable[LoweredNetwork]:
         if self._wrong_here:
-            raise ParityError(self._wrong_here, "use plain")
+            yield LoweredNetwork(
+                folder=Path("no-such-folder"),  # nothing is kept
+                name="brightness.onnx",
+                precision="int8",
+                packages=("numpy",),
+                identity=lambda: "1",
+                inputs=lambda: [{"x": np.ones(3)}],
+                answers=lambda feeds: ({"y": 2 * feed["x"]} for feed in feeds),
+                reference=lambda feeds: ({"y": feed["x"]} for feed in feeds),
+            )
 
     def load(self, store: WeightsSource) -> None:
         if self._load_fault:

@@ -7,16 +7,17 @@ needs and is given it. It never opens a video file, downloads, sleeps, prints or
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.lowered import LoweredNetwork
 from reelbench.errors import ConfigError
 from reelbench.media.types import AudioRequest, ClipInfo, Frame, FrameRequest
 from reelbench.results import AnalyzerResult
@@ -116,6 +117,11 @@ class Analyzer(Protocol):
     def close(self) -> None: ...
 
 
+def lowered_networks(part: Any, store: WeightsSource) -> Iterable[LoweredNetwork]:
+    """The networks of an analyzer, or of a part of one, that compute in less than FP32; none where it says nothing of them."""
+    return getattr(part, "lowered", Plain().lowered)(store)
+
+
 def is_deterministic(analyzer: Analyzer) -> bool:
     """Whether each pass over a clip must find the same; an analyzer for which that is not so has ``deterministic = False``."""
     return bool(getattr(analyzer, "deterministic", Plain.deterministic))
@@ -137,6 +143,10 @@ class Plain:
 
     def prepare(self, store: WeightsSource) -> None:
         """Nothing is built."""
+
+    def lowered(self, store: WeightsSource) -> Iterable[LoweredNetwork]:
+        """Nothing computes in less than FP32."""
+        return ()
 
     def load(self, store: WeightsSource) -> None:
         """Nothing is loaded."""

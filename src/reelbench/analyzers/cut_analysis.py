@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated, Any
 
 from pydantic import PositiveInt
 
-from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
+from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, lowered_networks, naming
 from reelbench.analyzers.shots.detectors import Change, Detector
 from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.lowered import LoweredNetwork
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Event
 from reelbench.settings import FieldsOf
@@ -48,6 +49,9 @@ class CutAnalysis(Plain):
 
     def prepare(self, store: WeightsSource) -> None:
         self._detector.prepare(store)
+
+    def lowered(self, store: WeightsSource) -> Iterable[LoweredNetwork]:
+        return lowered_networks(self._detector, store)
 
     def load(self, store: WeightsSource) -> None:
         self._detector.load(store)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from reelbench.analyzers.base import Plain, WeightsSource
 from reelbench.engines import random_weights
 from reelbench.engines.base import Availability
+from reelbench.engines.fingerprint import fingerprint
+from reelbench.engines.lowered import LoweredNetwork
+from reelbench.engines.openvino_parity import published
 from reelbench.engines.openvino_small import Feed, SmallNetwork, available
 from reelbench.engines.random_weights import RANDOM
 from reelbench.errors import ConfigError
@@ -60,6 +63,12 @@ class WithNetworks(Plain):
     def prepare(self, store: WeightsSource) -> None:
         for architecture in self._random.values():
             random_weights.prepare(store.derived(random_weights.key(architecture)), architecture)
+
+    def lowered(self, store: WeightsSource) -> Iterator[LoweredNetwork]:
+        for role, feed in self._roles.items():
+            if feed.precision != "fp32":
+                model = self._file(store, role)
+                yield published(store.derived(f"parity-openvino-{fingerprint(model)}"), model)
 
     def load(self, store: WeightsSource) -> None:
         self.networks = {

@@ -7,7 +7,7 @@ Every technique is one switch of the configuration, so that each can be measured
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,8 @@ from reelbench.analyzers.detection.heads import Detections, FitsFrames, Head
 from reelbench.analyzers.detection.tracks import Merging, hold, merge
 from reelbench.engines.base import Availability, Engine, Evidence, Tensors
 from reelbench.engines.capabilities import Pipelined, Prepares
+from reelbench.engines.fingerprint import fingerprint
+from reelbench.engines.lowered import LoweredNetwork, MayLower
 from reelbench.errors import ConfigError
 from reelbench.media.dedup import NearDuplicates
 from reelbench.media.types import FrameRequest, Image, Sampling
@@ -99,6 +101,16 @@ class ObjectDetection:
             model = self._random or store.path(self._files["model"])
             folder = store.derived(self._engine.key(model, self._calibrated_by))
             self._engine.prepare(folder, model, self._calibrating(store))
+
+    def lowered(self, store: WeightsSource) -> Iterable[LoweredNetwork]:
+        """Those of an engine that can compute in less than FP32."""
+        if not isinstance(self._engine, MayLower):
+            return ()
+        model = self._random or store.path(self._files["model"])
+        key = f"parity-{type(self._engine).__name__.lower()}-{fingerprint(model)}"
+        if isinstance(self._engine, Prepares):
+            key = self._engine.key(model, self._calibrated_by)
+        return self._engine.lowered(store.derived(key), model, self._calibrating(store))
 
     def load(self, store: WeightsSource) -> None:
         files = {role: store.path(artifact) for role, artifact in self._files.items()}

@@ -6,7 +6,7 @@ looks is the price: ``deciding``. The classifier is EfficientNet, or with ``zero
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
+from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, lowered_networks, naming
 from reelbench.analyzers.blaze.crops import Picture, size_of
 from reelbench.analyzers.products.classifiers import ImageNet, Words, ZeroShot
 from reelbench.analyzers.products.taxonomy import read_taxonomy
 from reelbench.analyzers.products.things import Classifier, Deciding, Thing, judge, scene_events
 from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.lowered import LoweredNetwork
 from reelbench.engines.openvino_small import evidence_of
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Event
@@ -79,6 +80,9 @@ class ProductDetection(Plain):
 
     def prepare(self, store: WeightsSource) -> None:
         self._model.prepare(store)
+
+    def lowered(self, store: WeightsSource) -> Iterable[LoweredNetwork]:
+        return lowered_networks(self._model, store)
 
     def load(self, store: WeightsSource) -> None:
         self._model.load(store)

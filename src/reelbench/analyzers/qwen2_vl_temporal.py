@@ -6,7 +6,7 @@ Every technique is one switch of the configuration, so that each can be measured
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -19,6 +19,7 @@ from reelbench.analyzers.base import Material, Needs, Phases, WeightsSource, nam
 from reelbench.analyzers.narration.repetition import Repetition
 from reelbench.analyzers.narration.windows import Window, Windows, cut
 from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.lowered import LoweredNetwork, MayLower
 from reelbench.engines.transformers_vlm_types import Answer, Decoding, Prompt
 from reelbench.errors import ConfigError
 from reelbench.media.types import FrameRequest, Sampling
@@ -109,16 +110,17 @@ class Qwen2VLTemporal:
     def prepare(self, store: WeightsSource) -> None:
         """Nothing is built beforehand."""
 
+    def lowered(self, store: WeightsSource) -> Iterable[LoweredNetwork]:
+        if not isinstance(self._engine, MayLower):
+            return ()
+        model = Path(self._random) if self._random else self._folder(store)
+        return self._engine.lowered(store.derived(f"parity-{NAME}-{model.name}"), model, tuple)
+
     def load(self, store: WeightsSource) -> None:
         if self._random:
             self._engine.build(self._random)
-            return
-        folders = {store.path(artifact).parent for artifact in self._files}
-        if len(folders) != 1:
-            raise ConfigError(
-                "analyzer.weights lie in several folders of the model store", "name the files of one network"
-            )
-        self._engine.load(folders.pop())
+        else:
+            self._engine.load(self._folder(store))
 
     def analyze(self, material: Material) -> AnalyzerResult:
         duration_s = material.info.duration_s
@@ -149,6 +151,14 @@ class Qwen2VLTemporal:
 
     def close(self) -> None:
         self._engine.close()
+
+    def _folder(self, store: WeightsSource) -> Path:
+        folders = {store.path(artifact).parent for artifact in self._files}
+        if len(folders) != 1:
+            raise ConfigError(
+                "analyzer.weights lie in several folders of the model store", "name the files of one network"
+            )
+        return folders.pop()
 
     def _narrate(self, windows: list[Window], story: _Story, phases: Phases) -> None:
         answers = self._ask([window.video for window in windows], self._decoding, phases)

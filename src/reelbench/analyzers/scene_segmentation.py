@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import NonNegativeFloat, PositiveInt
 
-from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, naming
+from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource, lowered_networks, naming
 from reelbench.analyzers.shots.detectors import Detector
 from reelbench.analyzers.shots.scenes import Look, Scene, Shot, look, scenes, shots
 from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.lowered import LoweredNetwork
 from reelbench.errors import ConfigError
 from reelbench.media.types import FrameRequest, Sampling
 from reelbench.results import AnalyzerResult, Event
@@ -65,6 +66,9 @@ class SceneSegmentation(Plain):
 
     def prepare(self, store: WeightsSource) -> None:
         self._detector.prepare(store)
+
+    def lowered(self, store: WeightsSource) -> Iterable[LoweredNetwork]:
+        return lowered_networks(self._detector, store)
 
     def load(self, store: WeightsSource) -> None:
         self._detector.load(store)

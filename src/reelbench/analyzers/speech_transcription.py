@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from reelbench.analyzers.speech.encoded import encode_once
 from reelbench.analyzers.speech.pieces import features_in_pieces, voice_in_pieces
 from reelbench.engines import ctranslate2_parity, whisper_random
 from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.lowered import LoweredNetwork
 from reelbench.engines.proofs import proven
 from reelbench.engines.random_weights import RANDOM, REASON
 from reelbench.errors import ConfigError, UnavailableError, WeightsError
@@ -89,10 +90,12 @@ class SpeechTranscription(Plain):
     def prepare(self, store: WeightsSource) -> None:
         if self._random and self._architecture:
             whisper_random.prepare(store.derived(self._random), self._architecture)
-        if _PRECISIONS[self._compute] != "fp32":
+
+    def lowered(self, store: WeightsSource) -> Iterator[LoweredNetwork]:
+        if (precision := _PRECISIONS[self._compute]) != "fp32":
             model = self._folder(store) / "model.bin"
             folder = store.derived(ctranslate2_parity.key(model))
-            ctranslate2_parity.prove(folder, model, self._device, self._compute, _PRECISIONS[self._compute])
+            yield ctranslate2_parity.lowered(folder, model, self._device, self._compute, precision)
 
     def load(self, store: WeightsSource) -> None:
         try:

@@ -7,7 +7,7 @@ at which it looks for text), ``batch``, ``deduplicate`` (frames whose text regio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
@@ -15,11 +15,12 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 from reelbench.analyzers.base import Material, Needs, Phases, WeightsSource, naming
 from reelbench.analyzers.overlay.ahead import ahead
 from reelbench.analyzers.overlay.look import Look
-from reelbench.analyzers.overlay.reader import Reader, Region, Spelling
+from reelbench.analyzers.overlay.reader import Reader, ReadsLowered, Region, Spelling
 from reelbench.analyzers.overlay.spans import events
 from reelbench.analyzers.overlay.tracks import Layout, Merging
 from reelbench.analyzers.overlay.watch import Adaptive, Deduplicate, Line, Memory, Sample, Watch
 from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.lowered import LoweredNetwork
 from reelbench.errors import ConfigError
 from reelbench.media.types import Frame, FrameRequest, Image, Sampling
 from reelbench.results import AnalyzerResult
@@ -94,6 +95,12 @@ class TextOverlay:
 
     def prepare(self, store: WeightsSource) -> None:
         """Nothing is converted."""
+
+    def lowered(self, store: WeightsSource) -> Iterable[LoweredNetwork]:
+        if not isinstance(self._reader, ReadsLowered):
+            return ()
+        files = {role: store.path(artifact) for role, artifact in self._files.items()}
+        return self._reader.lowered(files, store.derived)
 
     def load(self, store: WeightsSource) -> None:
         self._reader.load({role: store.path(artifact) for role, artifact in self._files.items()})

@@ -7,7 +7,8 @@ Each of three statements ends up 'checked' or 'self-reported':
     precision  the engine's own graph, read by the harness (`reelbench.bench.executed`), executes in it
 
 What is found to be otherwise becomes the evidence's ``contradiction``. ``verified_on_hardware`` is true only where a stored proof of
-``reelbench doctor`` covers engine, device, precision and version on this machine.
+``reelbench doctor`` covers engine, device, precision and version on this machine; where such a proof failed, the evidence contradicts.
+Networks in less than FP32 bring the record of their comparison with FP32 (``parity``); where none was compared, ``uncompared`` says so.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _LIBRARIES = {
     "openvino": ("libopenvino",),
     "onnx_runtime": ("onnxruntime_pybind11_state", "libonnxruntime"),
     "onnx_runtime_tensorrt": ("libonnxruntime_providers_tensorrt",),
+    "onnx_runtime_cuda": ("libonnxruntime_providers_cuda",),
     "opencv_dnn": ("/cv2/", "libopencv"),
     "opencv": ("/cv2/", "libopencv"),
     "ctranslate2": ("libctranslate2",),
@@ -35,6 +37,8 @@ _LIBRARIES = {
 """Parts of the file names of each engine's native code. Others are looked for by their own name."""
 _SAME = {"onnxruntime": "onnx_runtime", "ultralytics": "torch", "easyocr": "torch", "transformers": "torch"}
 """Engines that execute in another library."""
+LOWERED = ("fp16", "bf16", "int8", "nf4", "int4")
+"""Precisions below FP32 in which networks are computed."""
 _NO_NETWORKS = ("opencv", "numpy")
 """Libraries that run no networks here: there is nothing that `reelbench doctor` could prove of them."""
 
@@ -45,22 +49,25 @@ def checked_evidence(evidence: Mapping[str, Any], pid: int) -> dict[str, Any]:
     ``pid`` is the live worker's. What the harness in it found lies under ``executed``; a worker of an older version has none.
     """
     found = dict(evidence)
-    executed = found.pop("executed", None) or {}
+    executed, placed = found.pop("executed", None) or {}, found.pop("placed", None) or {}
     engines = engine_names(str(found.get("engine", "")))
     device, precision = str(found.get("device", "")), str(found.get("precision", ""))
     mapped = mapped_files(pid)
     answers = {
-        "library": _library(engines, mapped),
+        "library": _library([*engines, *_providers(engines, device)], mapped),
         "device": _device(device, mapped),
         "precision": _precision(precision, engines, executed),
     }
     found["checks"] = {name: CHECKED if sure else SELF_REPORTED for name, (sure, _) in answers.items()}
     wrong = [text for _, text in answers.values() if text]
-    found["contradiction"] = "; ".join(filter(None, [str(found.get("contradiction") or ""), *wrong]))
+    wrong += [_elsewhere(device, engines, placed), *_parity(precision, found)]
+    found["contradiction"] = "; ".join(dict.fromkeys(filter(None, [str(found.get("contradiction") or ""), *wrong])))
     found.pop("verified_on_hardware", None)  # workers of older versions say it of themselves
     networks = [one for one in engines if one in _LIBRARIES and one not in _NO_NETWORKS]
     if networks or not device.upper().startswith("CPU"):
-        found |= _verified(networks or engines, device, precision, found)
+        verified, failed = _verified(networks or engines, device, precision, found)
+        found |= verified
+        found["contradiction"] = "; ".join(filter(None, [found["contradiction"], failed]))
     return found
 
 
@@ -93,6 +100,11 @@ def _library(engines: Sequence[str], mapped: Sequence[str] | None) -> tuple[bool
     return False, f"the evidence names {', '.join(known)}, but the worker has not loaded that library"
 
 
+def _providers(engines: Sequence[str], device: str) -> list[str]:
+    """Libraries of their own that ONNX Runtime computes in on a GPU."""
+    return ["onnx_runtime_cuda"] if "onnx_runtime" in engines and device.upper().startswith("CUDA") else []
+
+
 def _parts(engine: str) -> Sequence[str]:
     return _LIBRARIES.get(engine, (re.sub(r"[^a-z0-9]+", "_", engine),))
 
@@ -123,6 +135,39 @@ def _one_device(device: str, mapped: Sequence[str] | None) -> tuple[bool, str]:
     return False, f"the evidence names the device {device}, which is not found on this machine"
 
 
+def _elsewhere(device: str, engines: Sequence[str], placed: Mapping[str, Any]) -> str:
+    """What contradicts where the live networks of all the engines lie on other devices; empty where the harness did not see them."""
+    there = {_indexed(place) for engine in engines for place in placed.get(engine, {})}
+    said = {_indexed(part) for part in re.split(r"[,+]", device) if part.strip()}
+    if not said or not there or not said.isdisjoint(there) or any(engine not in placed for engine in engines):
+        return ""
+    return (
+        f"the evidence names {device}, but the live networks of {', '.join(engines)} lie on {', '.join(sorted(there))}"
+    )
+
+
+def _indexed(device: str) -> str:
+    name = device.strip().upper()
+    return name if name == "CPU" or ":" in name else f"{name}:0"
+
+
+def _parity(precision: str, found: dict[str, Any]) -> list[str]:
+    """What the comparisons with FP32 say against the evidence; `found` is left with those records that are there, or the reason why
+    there is none."""
+    records: list[dict[str, Any]] = found.pop("parity", None) or []
+    if records:
+        found["parity"] = records
+    own = [one for one in records if one.get("precision") == precision]
+    if precision in LOWERED and not any(one.get("ok") for one in own):
+        reasons = [str(one["reason"]) for one in own if one.get("reason")]
+        found["uncompared"] = "; ".join(reasons) or "nothing compared this network with FP32 on this machine"
+    return [
+        f"{one.get('network')} failed its comparison with FP32 on this machine"
+        for one in records
+        if one.get("ok") is False
+    ]
+
+
 def _has_device_files(mapped: Sequence[str]) -> bool:
     return any(part in path for path in mapped for part in ("/dev/dri", "/dev/accel", "/dev/kfd"))
 
@@ -138,21 +183,25 @@ def _precision(precision: str, engines: Sequence[str], executed: Mapping[str, An
         return False, ""
     if counts.get(precision, 0) * 2 >= total:
         return True, ""
-    if precision in counts or precision not in ("fp32", "fp16", "bf16", "int8"):
+    if precision in counts or precision not in ("fp32", *LOWERED):
         return False, ""
     ran = ", ".join(f"{count} × {kind}" for kind, count in sorted(counts.items()))
     return False, f"the evidence names {precision}, but the engine's graph has {ran}"
 
 
-def _verified(engines: Sequence[str], device: str, precision: str, evidence: Mapping[str, Any]) -> dict[str, Any]:
+def _verified(
+    engines: Sequence[str], device: str, precision: str, evidence: Mapping[str, Any]
+) -> tuple[dict[str, Any], str]:
+    """What the stored proofs say, and what speaks against using the engine here."""
     details = evidence.get("details") or {}
     proofs: list[Proof] = []
     for engine in engines:
         version = str(details.get(engine) or evidence.get("version") or "")
         proof = proof_of(engine, device, precision, version)
         if proof is None or not proof.ok:
-            return {"verified_on_hardware": False, "verified": "" if proof is None else str(proof)}
+            failed = "" if proof is None else f"{engine} {version} in {precision} on {device} {proof}"
+            return {"verified_on_hardware": False, "verified": "" if proof is None else str(proof)}, failed
         proofs.append(proof)
     if not proofs:
-        return {"verified_on_hardware": False, "verified": ""}
-    return {"verified_on_hardware": True, "verified": str(max(proofs, key=lambda proof: proof.relative))}
+        return {"verified_on_hardware": False, "verified": ""}, ""
+    return {"verified_on_hardware": True, "verified": str(max(proofs, key=lambda proof: proof.relative))}, ""

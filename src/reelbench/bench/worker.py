@@ -142,6 +142,8 @@ class _Worker:
         return "described", found
 
     def _prepare(self, options: dict[str, Any] | None) -> tuple[str, Any]:
+        from reelbench.analyzers.base import lowered_networks
+        from reelbench.engines.lowered import prove
         from reelbench.engines.parity import ParityError
         from reelbench.models.provenance import recorded
 
@@ -150,6 +152,8 @@ class _Worker:
         with recorded(store, f"prepare of {self._job.analyzer['_target_']}") as seen:
             try:
                 analyzer.prepare(seen)
+                for network in lowered_networks(analyzer, seen):
+                    prove(network)
             except ParityError as error:
                 if not options or not options.get("unavailable"):
                     raise
@@ -175,11 +179,18 @@ class _Worker:
         return "called", getattr(import_module(module), name)(self._analyzer, self._job, value, tell)
 
     def _evidence(self, _: None) -> tuple[str, Any]:
+        from reelbench.analyzers.base import lowered_networks
         from reelbench.bench.executed import executed
+        from reelbench.engines.lowered import stored
 
         # Read first: evidence() may load more, to look at it.
         ran = executed()
-        return "evidence", {**asdict(self._analyzer.evidence()), "executed": ran}
+        compared = [found for one in lowered_networks(self._analyzer, self._store) if (found := stored(one))]
+        return "evidence", {
+            **asdict(self._analyzer.evidence()),
+            **ran,
+            "parity": compared,
+        }
 
     def _analyze(self, clip: dict[str, Any]) -> tuple[str, Any]:
         from reelbench.bench.one_pass import one_pass

@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelbench.doctor.networks import REAL, SmallNetwork, small_networks
-from reelbench.engines import nvidia, proofs
+from reelbench.engines import lowered, nvidia, proofs
 from reelbench.engines.base import Availability, Tensors
+from reelbench.engines.lowered import numbered
 from reelbench.engines.parity import Parity, compare
 from reelbench.engines.proofs import Proof
 from reelbench.errors import ReelBenchError, WeightsError
@@ -125,18 +126,7 @@ class Material:
 
 def pictures(shape: Sequence[int], count: int = 2) -> list[NDArray[np.float32]]:
     """Smooth random pictures between -1 and 1, 1×``shape`` with the channels first: always the same ones."""
-    dice = np.random.default_rng(3)
-    channels, high, wide = shape
-    found = []
-    for _ in range(count):
-        coarse = dice.uniform(-1, 1, (channels, 9, 9))
-        rows, columns = np.linspace(0, 8, high), np.linspace(0, 8, wide)
-        along = np.stack([[np.interp(columns, np.arange(9), row) for row in one] for one in coarse])
-        whole = np.stack(
-            [np.stack([np.interp(rows, np.arange(9), one[:, x]) for x in range(wide)], 1) for one in along]
-        )
-        found.append(np.ascontiguousarray(whole[None], np.float32))
-    return found
+    return [2 * one - 1 for one in lowered.pictures((1, *shape), count)]
 
 
 def carry_out(check: EngineCheck, material: Material) -> EngineResult:
@@ -186,15 +176,9 @@ def engine_parity(
         engine.prepare(folder, model, lambda: list(inputs))
     engine.load(model, derived=folder)
     try:
-        return compare(precision, ordered(expected), ordered(engine.infer_many(inputs)))
+        return compare(precision, numbered(expected), numbered(engine.infer_many(inputs)))
     finally:
         engine.close()
-
-
-def ordered(answers: Any) -> Iterator[Tensors]:
-    """The same answers with their outputs numbered."""
-    for one in answers:
-        yield {str(at): values for at, values in enumerate(one.values())}
 
 
 def main(module: str, target: Path, first: int) -> None:

@@ -6,18 +6,19 @@ https://github.com/onnx/onnx/blob/main/onnx/onnx.proto has the numbers of the fi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 _OPSET, _IR = 17, 8
 _FLOAT = 1
+_TYPES = {"float32": _FLOAT, "float16": 10, "int8": 3}
 
 
 def model(
     name: str,
     nodes: Sequence[bytes],
-    constants: Mapping[str, NDArray[np.float32]],
+    constants: Mapping[str, NDArray[Any]],
     given: tuple[str, Sequence[int]],
     answer: tuple[str, Sequence[int]],
 ) -> bytes:
@@ -39,9 +40,10 @@ def node(kind: str, given: Sequence[str], answer: str, **attributes: int | Seque
     return body
 
 
-def _tensor(name: str, values: NDArray[np.float32]) -> bytes:
+def _tensor(name: str, values: NDArray[Any]) -> bytes:
     sides = b"".join(_number(1, side) for side in values.shape)
-    return sides + _number(2, _FLOAT) + _text(8, name) + _bytes(9, values.astype("<f4").tobytes())
+    little = values.astype(values.dtype.newbyteorder("<"))
+    return sides + _number(2, _TYPES[values.dtype.name]) + _text(8, name) + _bytes(9, little.tobytes())
 
 
 def _value(name: str, shape: Sequence[int]) -> bytes:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,15 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import NonNegativeInt
 
-from reelbench.engines import nvidia
+from reelbench.engines import nvidia, onnx_graph
 from reelbench.engines.base import Availability, Evidence, Tensors
 from reelbench.engines.capabilities import Calibration
 from reelbench.engines.fingerprint import fingerprint
+from reelbench.engines.lowered import Feed, LoweredNetwork, numbered, pictures
+from reelbench.engines.onnx_precision import fill
 from reelbench.engines.proofs import proven
 from reelbench.engines.yolo_export import YOLOExport
-from reelbench.errors import AnalyzerError, UnavailableError
+from reelbench.errors import AnalyzerError, ConfigError, UnavailableError
 from reelbench.owners import temporary_folder
 
+PACKAGES = ("onnxruntime", "onnxruntime-gpu")
+"""Wheels that bring ONNX Runtime; one of them is installed."""
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
@@ -60,9 +65,7 @@ class OnnxRuntime:
         state = _offers(PROVIDERS[self._provider])
         if state.ok and self._provider != "cpu":
             state = nvidia.gpu()
-        state = proven(
-            state, _ENGINE[self._provider], "CPU" if self._provider == "cpu" else "CUDA", "fp32", "onnxruntime"
-        )
+        state = proven(state, _ENGINE[self._provider], "CPU" if self._provider == "cpu" else "CUDA", "fp32", *PACKAGES)
         return self._export.available() if state.ok and self._export else state
 
     def key(self, model: Path, calibration: str) -> str:
@@ -72,6 +75,30 @@ class OnnxRuntime:
         """Export to ONNX where the weights are something else. Nothing is calibrated."""
         if self._export:
             self._export.write(model, folder)
+
+    def lowered(self, folder: Path, model: Path, calibration: Calibration) -> Iterator[LoweredNetwork]:
+        """The network, where its file states less than FP32."""
+        source = folder / "model.onnx" if self._export else model
+        stated = onnx_graph.precisions(source)
+        precision = stated.most_common(1)[0][0] if stated else "fp32"
+        if precision in ("fp32", "fp64"):
+            return
+        yield LoweredNetwork(
+            folder=folder,
+            name=model.name,
+            precision=precision,
+            packages=PACKAGES,
+            identity=partial(fingerprint, source),
+            inputs=lambda: feeds(source, calibration),
+            answers=partial(self._answers, model, folder),
+            reference=partial(answers_in_fp32, source),
+            where="" if self._provider == "cpu" else f"{self._provider}{self._device_id}",
+        )
+
+    def _answers(self, model: Path, folder: Path, given: Sequence[Feed]) -> Iterator[Tensors]:
+        self.load(model, derived=folder)
+        yield from numbered(self.infer(next(iter(feed.values()))) for feed in given)
+        self.close()
 
     def load(self, model: Path, **files: Path) -> None:
         """``model``: an .onnx file; with an exporter, ``derived`` is the folder that `prepare` wrote into."""
@@ -175,6 +202,39 @@ class OnnxRuntime:
         for part in self._session.get_provider_graph_assignment_info():
             count[part.ep_name] += len(part.get_nodes())
         return dict(count)
+
+
+def feeds(model: Path, calibration: Calibration) -> Iterator[Feed]:
+    """What a network is calibrated on, or pictures where nothing is."""
+    first = onnxruntime_session(model).get_inputs()[0]
+    try:
+        given = list(calibration())
+    except ConfigError:  # no calibration set
+        given = []
+    if not given:
+        usual = (1, 3, 64, 64)
+        given = list(pictures([side if isinstance(side, int) else usual[at] for at, side in enumerate(first.shape)]))
+    whole = first.shape[0] if isinstance(first.shape[0], int) else 0
+    for batch in given:
+        yield {first.name: fill(np.asarray(batch), whole)}
+
+
+def answers_in_fp32(model: Path, given: Sequence[Feed]) -> Iterator[Tensors]:
+    """What a network answers on the CPU when nothing of it is merged: quantized files then compute in FP32 between the roundings that
+    they state. Outputs are numbered."""
+    session = onnxruntime_session(model)
+    for feed in given:
+        yield {str(at): np.asarray(one, np.float32) for at, one in enumerate(session.run(None, dict(feed)))}
+
+
+def onnxruntime_session(model: Path) -> Any:
+    """A session on the CPU that executes the graph as it is written."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(str(model), options, providers=[PROVIDERS["cpu"]])
 
 
 def _offers(wanted: str) -> Availability:

@@ -15,6 +15,14 @@ from reelbench.engines.base import Availability, Evidence, Tensors
 from reelbench.engines.proofs import proven
 from reelbench.errors import AnalyzerError
 
+PACKAGES = (
+    "opencv-python-headless",
+    "opencv-python",
+    "opencv-contrib-python-headless",
+    "opencv-contrib-python",
+)
+"""Wheels that bring OpenCV; one of them is installed."""
+
 
 class OpenCVDNN:
     """Runs one image at a time; a batch is a loop. ``threads`` 0 leaves OpenCV's own choice (every core)."""
@@ -27,7 +35,7 @@ class OpenCVDNN:
     def available(self) -> Availability:
         if importlib.util.find_spec("cv2") is None:
             return Availability(False, "OpenCV is not installed", "pip install opencv-python-headless")
-        return proven(Availability(True), "opencv_dnn", "CPU", "fp32", "opencv-python-headless")
+        return proven(Availability(True), "opencv_dnn", "CPU", "fp32", *PACKAGES)
 
     def load(self, model: Path, **files: Path) -> None:
         """``graph``: the .pbtxt that describes a TensorFlow graph to OpenCV; other formats need none."""

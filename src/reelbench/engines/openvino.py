@@ -11,7 +11,7 @@ import importlib.metadata
 import importlib.util
 import json
 import os
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,8 +24,10 @@ from pydantic import NonNegativeInt, PositiveInt
 from reelbench.engines.base import Availability, Evidence, Tensors
 from reelbench.engines.capabilities import Calibration
 from reelbench.engines.fingerprint import fingerprint
+from reelbench.engines.lowered import Feed, LoweredNetwork
 from reelbench.engines.openvino_convert import Network, convert
-from reelbench.engines.openvino_parity import Feed, Subject, prove, save, stored
+from reelbench.engines.openvino_executed import precisions
+from reelbench.engines.openvino_parity import lowered, save
 from reelbench.engines.openvino_quantize import Quantization, quantize
 from reelbench.engines.proofs import proven
 from reelbench.errors import AnalyzerError, ConfigError
@@ -37,7 +39,6 @@ _HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 """What layers that are not INT8 compute in. Said explicitly: by default a CPU with bfloat16 would use it unasked."""
 _FACTS = "quantization.json"
 """Beside the quantized network: how it was calibrated, and what NNCF left in FP32."""
-_EXECUTED = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}
 
 
 class OpenVINO:
@@ -70,7 +71,6 @@ class OpenVINO:
         self._precision, self._batch, self._cache = precision, batch, cache
         self._threads, self._streams = threads, streams
         self._facts: dict[str, Any] = {}
-        self._parity: dict[str, Any] = {}
         self._compiled: Any = None
         self._request: Any = None
 
@@ -93,17 +93,18 @@ class OpenVINO:
         if not target.is_file():
             network = convert(model, self._network)
             save(self._quantized(network, calibration, folder) if self._precision == "int8" else network, target)
+
+    def lowered(self, folder: Path, model: Path, calibration: Calibration) -> Iterator[LoweredNetwork]:
         if self._precision == "fp32":
             return
-        lowered = self._precision == "int8"
-        prove(
-            Subject(
-                folder,
-                self._precision,
-                reference=lambda: convert(model, self._network),
-                inputs=lambda: self._parity_inputs(calibration if lowered else None),
-                requantize=partial(self._again, model, calibration, folder) if lowered else None,
-            )
+        quantized = self._precision == "int8"
+        yield lowered(
+            folder,
+            model.name,
+            self._precision,
+            reference=lambda: convert(model, self._network),
+            inputs=lambda: self._parity_inputs(calibration if quantized else None),
+            requantize=partial(self._again, model, calibration, folder) if quantized else None,
         )
 
     def _quantized(self, network: Any, calibration: Calibration, folder: Path, kept: Sequence[str] = ()) -> Any:
@@ -137,7 +138,6 @@ class OpenVINO:
             raise AnalyzerError(f"{model.name} was not converted for OpenVINO", "run prepare() first")
         facts = source.with_name(_FACTS)
         self._facts = json.loads(facts.read_text()) if facts.is_file() else {}
-        self._parity = stored(files["derived"], self._precision) or {}
         core = ov.Core()
         options = {"PERFORMANCE_HINT": self._hint, "INFERENCE_PRECISION_HINT": _HINTS[self._precision]}
         if self._threads:
@@ -162,7 +162,7 @@ class OpenVINO:
 
     def evidence(self) -> Evidence:
         """Devices and options as the compiled network reports them, and the precision in which each convolution really ran."""
-        ran = Counter(_convolutions(self._compiled))
+        ran = precisions(self._compiled, ("Convolution",))
         precision = ran.most_common(1)[0][0] if ran else "unknown"
         total = sum(ran.values())
         share = ran[self._precision] / total if total else 0.0
@@ -184,7 +184,6 @@ class OpenVINO:
                 "performance_hint": str(self._property("PERFORMANCE_HINT", "unknown")),
                 "mode": "asynchronous" if isinstance(self, OpenVINOAsync) else "synchronous",
                 **({"quantization": self._facts} if self._facts else {}),
-                **({"parity": self._parity} if self._parity else {}),
             },
         )
 
@@ -259,12 +258,3 @@ class OpenVINOAsync(OpenVINO):
         self._busy.clear()
         self._free.clear()
         super().close()
-
-
-def _convolutions(compiled: Any) -> Iterator[str]:
-    """The precision of every convolution of the executable graph."""
-    for node in compiled.get_runtime_model().get_ordered_ops():
-        info = node.get_rt_info()
-        if info["layerType"].astype(str) == "Convolution":
-            ran = info["runtimePrecision"].astype(str)
-            yield _EXECUTED.get(ran, ran)

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt
 
 from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.openvino_executed import precisions
 from reelbench.engines.proofs import proven
 from reelbench.errors import AnalyzerError
 
-_EXECUTED = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}
 _PACKAGES = {"openvino": "openvino", "cv2": "opencv-python-headless"}
 
 
@@ -36,12 +36,13 @@ def available() -> Availability:
 @dataclass(frozen=True, slots=True)
 class Feed:
     """How an image becomes the input: (x - ``mean``) / ``scale`` for each channel, channels first where ``chw``. ``shape`` is the
-    input's where the file leaves it open."""
+    input's where the file leaves it open, ``precision`` that in which most of the network was published to compute."""
 
     mean: Sequence[float] = (0.0,)
     scale: float | Sequence[float] = 1.0
     chw: bool = False
     shape: Sequence[PositiveInt] | None = None
+    precision: str = "fp32"
 
 
 class SmallNetwork:
@@ -74,7 +75,7 @@ class SmallNetwork:
         self._compiled = core.compile_model(network, "CPU", options)
         self._request = self._compiled.create_infer_request()
         self._names = [output.get_any_name() for output in self._compiled.outputs]
-        self._chw = feed.chw
+        self._chw, self.precision = feed.chw, feed.precision
 
     def __call__(self, image: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """An H×W×3 image of the network's size to its outputs by name, without their first axis. They are copies."""
@@ -90,13 +91,7 @@ class SmallNetwork:
 
     def executed(self) -> Counter[str]:
         """How many convolutions ran in which precision."""
-        ran: Counter[str] = Counter()
-        for node in self._compiled.get_runtime_model().get_ordered_ops():
-            info = node.get_rt_info()
-            if info["layerType"].astype(str) == "Convolution":
-                precision = info["runtimePrecision"].astype(str)
-                ran[_EXECUTED.get(precision, precision)] += 1
-        return ran
+        return precisions(self._compiled, ("Convolution",))
 
     @property
     def device(self) -> str:
@@ -104,8 +99,7 @@ class SmallNetwork:
 
     @property
     def arithmetic(self) -> str:
-        """What the plug-in says that it computes in; weights that were published in fp16 may make single layers
-        report fp16."""
+        """What the plug-in says that it computes in."""
         return str(self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
 
     @property
@@ -118,11 +112,17 @@ def evidence_of(networks: Mapping[str, SmallNetwork], **details: Any) -> Evidenc
     ran = {name: network.executed() for name, network in networks.items()}
     total = sum(ran.values(), Counter())
     first = next(iter(networks.values()))
+    wrong = []
+    for name, network in networks.items():
+        main = ran[name].most_common(1)[0][0] if ran[name] else ""
+        if main in ("int8", "bf16") and main != network.precision:
+            wrong.append(f"{name}: {network.precision} was asked for, most convolutions ran in {main}")
     return Evidence(
         engine="openvino",
         device=first.device,
         precision=total.most_common(1)[0][0] if total else "unknown",
         version=importlib.metadata.version("openvino"),
+        contradiction="; ".join(wrong),
         details={
             "convolutions": {name: dict(sorted(counted.items())) for name, counted in ran.items()},
             "inference_precision": first.arithmetic,

@@ -30,6 +30,7 @@ TOLERANCES: Mapping[str, Tolerance] = {
     "fp16": Tolerance(0.05, 0.998),
     "bf16": Tolerance(0.10, 0.99),
     "int8": Tolerance(0.40, 0.92),
+    "nf4": Tolerance(0.60, 0.85),
 }
 """By the precision of most of the arithmetic. The first is not zero: two libraries add up in another order."""
 

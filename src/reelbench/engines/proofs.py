@@ -85,9 +85,10 @@ def stored() -> list[Proof]:
 
 def proof_of(engine: str, device: str, precision: str, version: str) -> Proof | None:
     """The proof of exactly this, if it was ever checked here. Every CUDA device of a machine counts as the first."""
-    wanted = (engine, _kind(device), precision, version)
+    wanted = (engine, _kind(device), precision)
     for proof in stored():
-        if (proof.engine, _kind(proof.device), proof.precision, proof.version) == wanted:
+        same = (proof.engine, _kind(proof.device), proof.precision) == wanted
+        if same and same_version(proof.version, version):
             return proof
     return None
 
@@ -100,16 +101,31 @@ def refused(engine: str, device: str, precision: str, version: str) -> Availabil
     return Availability(False, f"{engine} {version} in {precision} on {device} {proof}", MEND)
 
 
-def proven(state: Availability, engine: str, device: str, precision: str, package: str) -> Availability:
-    """``state``, unless it is well and what is asked for failed its proof with the installed version of ``package``."""
+def proven(state: Availability, engine: str, device: str, precision: str, *packages: str) -> Availability:
+    """``state``, unless it is well and what is asked for failed its proof with the installed version. ``packages`` are the
+    distributions that may bring the engine's library (onnxruntime, onnxruntime-gpu)."""
+    installed = installed_version(*packages) if state.ok else ""
+    return (refused(engine, device, precision, installed) if installed else None) or state
+
+
+def installed_version(*packages: str) -> str:
+    """That of the first of these distributions that is installed; empty where none is."""
     from importlib.metadata import PackageNotFoundError, version
 
-    if not state.ok:
-        return state
-    try:
-        return refused(engine, device, precision, version(package)) or state
-    except PackageNotFoundError:
-        return state
+    for package in packages:
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            continue
+    return ""
+
+
+def same_version(one: str, other: str) -> bool:
+    """Whether both name the same version of a library. A module may leave out the wheel's own number (OpenCV: 5.0.0 of 5.0.0.93), its
+    distribution the build (PyTorch: 2.11.0 of 2.11.0+cu130); two builds, or two wheels, are two versions."""
+    shorter, longer = sorted((one, other), key=len)
+    wheel = shorter.count(".") >= 2 and longer.startswith(f"{shorter}.")
+    return bool(shorter) and (longer == shorter or wheel or longer.startswith(f"{shorter}+"))
 
 
 def _key(proof: Proof) -> tuple[Any, ...]:

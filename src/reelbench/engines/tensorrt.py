@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +25,8 @@ from reelbench.engines import nvidia, onnx_precision
 from reelbench.engines.base import Availability, Evidence, Tensors
 from reelbench.engines.capabilities import Calibration
 from reelbench.engines.fingerprint import digest, fingerprint
+from reelbench.engines.lowered import Feed, LoweredNetwork, numbered
+from reelbench.engines.onnx_runtime import answers_in_fp32, feeds
 from reelbench.engines.proofs import proven
 from reelbench.engines.tensorrt_inspector import layer_types, main_precision
 from reelbench.engines.yolo_export import YOLOExport
@@ -90,6 +93,28 @@ class TensorRT:
         built = self._build(typed)
         with atomic_path(plan) as temporary:
             temporary.write_bytes(built)
+
+    def lowered(self, folder: Path, model: Path, calibration: Calibration) -> Iterator[LoweredNetwork]:
+        """Compared with the ONNX file that the engine was built from, before its precision was lowered."""
+        if self._precision == "fp32":
+            return
+        source = self._export.write(model, folder) if self._export else model
+        yield LoweredNetwork(
+            folder=folder,
+            name=model.name,
+            precision=self._precision,
+            packages=("tensorrt",),
+            identity=lambda: fingerprint(folder / PLAN),
+            inputs=lambda: feeds(source, calibration),
+            answers=partial(self._answers, model, folder),
+            reference=partial(answers_in_fp32, source),
+            where=f"cuda{self._device_id}",
+        )
+
+    def _answers(self, model: Path, folder: Path, given: Sequence[Feed]) -> Iterator[Tensors]:
+        self.load(model, derived=folder)
+        yield from numbered(self.infer(next(iter(feed.values()))) for feed in given)
+        self.close()
 
     def load(self, model: Path, **files: Path) -> None:
         """``derived``: the folder that `prepare` built into."""

@@ -7,13 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import NonNegativeInt
 
+from reelbench.engines import transformers_vlm_parity
 from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.capabilities import Calibration
+from reelbench.engines.lowered import LoweredNetwork
 from reelbench.engines.transformers_vlm_available import available
 from reelbench.engines.transformers_vlm_evidence import (
     ATTENTION,
@@ -59,6 +65,7 @@ class TransformersVLM:
         self._form = Form(attention, own if precision == "auto" else precision, device)
         self._backend = "inductor"
         self._network: Any = None
+        self._caches: Any = None
         self._last: tuple[Encoded, Decoding] | None = None
         self._most = 0
         self._batches: list[int] = []
@@ -71,6 +78,31 @@ class TransformersVLM:
 
     def available(self) -> Availability:
         return available(self._form, self._compiled)
+
+    def lowered(self, folder: Path, model: Path, calibration: Calibration) -> Iterator[LoweredNetwork]:
+        """``model``: the folder of the weights, or the name of the architecture that `build` takes."""
+        if self._form.precision == "fp32":
+            return
+        yield transformers_vlm_parity.lowered(folder, str(model), self._form, partial(self._other, model))
+
+    def _other(self, model: Path, attention: str, precision: str) -> TransformersVLM:
+        """The same network with another attention, in another precision."""
+        # Both are of the names that the constructor takes.
+        one = TransformersVLM(attention, precision, self._device, threads=self._threads, seed=self._seed)  # type: ignore[arg-type]
+        if model.is_dir():
+            one.load(model)
+        else:
+            one.build(model.name)
+        return one
+
+    def logits(self, video: Video, prompt: Prompt, tokens: int) -> NDArray[np.float32]:
+        """Those behind each of the last ``tokens`` of the prompt on one video: tokens×vocabulary."""
+        import torch
+
+        with torch.no_grad():
+            forget_positions(self._network)
+            found = self._network(**self.encode([video], 2.0, prompt).inputs, use_cache=False).logits
+            return np.asarray(found[0, -tokens:].float().cpu())
 
     def load(self, model: Path, **files: Path) -> None:
         """``model``: a folder as Hugging Face lays it out (`transformers_vlm_load.from_folder`)."""
@@ -160,7 +192,7 @@ class TransformersVLM:
         )
 
     def close(self) -> None:
-        self._network = self._last = None
+        self._network = self._last = self._caches = None
 
     def _settle(self, processor: Any, network: Any, endless: bool = False) -> None:
         from transformers import GenerationConfig

@@ -10,6 +10,7 @@ from packaging.version import Version
 
 from reelbench.engines.base import Availability
 from reelbench.engines.nvidia import gpu
+from reelbench.engines.proofs import proven
 from reelbench.engines.transformers_vlm_load import QUANTIZED, Form
 
 MEND = 'pip install "reelbench[vlm]"'
@@ -37,4 +38,4 @@ def available(form: Form, compiled: bool, frames: bool = True) -> Availability:
         return Availability(False, "not installed: flash-attn", "pip install flash-attn --no-build-isolation")
     if compiled and not cuda and shutil.which("g++") is None and shutil.which("clang++") is None:
         return Availability(False, "torch.compile needs a C++ compiler on a CPU", "install g++")
-    return Availability(True)
+    return proven(Availability(True), "torch", form.device.upper(), form.precision, "torch")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,9 @@ from numpy.typing import NDArray
 
 from reelbench.engines import nvidia
 from reelbench.engines.base import Availability, Evidence, Tensors
+from reelbench.engines.capabilities import Calibration
+from reelbench.engines.fingerprint import fingerprint
+from reelbench.engines.lowered import Feed, LoweredNetwork, pictures
 from reelbench.engines.proofs import proven
 from reelbench.errors import AnalyzerError, UnavailableError
 
@@ -93,6 +97,27 @@ class UltralyticsYOLO:
         if state.ok and self._device.startswith("cuda"):
             state = nvidia.gpu()
         return proven(state, "torch", self._device.upper(), self._precision, "torch")
+
+    def lowered(self, folder: Path, model: Path, calibration: Calibration) -> Iterator[LoweredNetwork]:
+        if self._precision == "fp32":
+            return
+        yield LoweredNetwork(
+            folder=folder,
+            name=model.name,
+            precision=self._precision,
+            packages=("torch", "ultralytics"),
+            identity=partial(fingerprint, model, self._seed),
+            inputs=lambda: [{"images": one} for one in pictures((1, 3, 320, 320))],
+            answers=partial(self._answers, model, self._precision),
+            reference=partial(self._answers, model, "fp32"),
+            where="" if self._device == "cpu" else self._device,
+        )
+
+    def _answers(self, model: Path, precision: Literal["fp32", "fp16"], given: Sequence[Feed]) -> Iterator[Tensors]:
+        one = UltralyticsYOLO(self._device, precision, self._threads, self._seed)
+        one.load(model)
+        yield from one.infer_many(feed["images"] for feed in given)
+        one.close()
 
     def load(self, model: Path, **files: Path) -> None:
         """``model``: a .pt file of Ultralytics, or the name of a configuration such as yolo11n.yaml for random weights."""

@@ -82,6 +82,8 @@ def _cautions(record: RunRecord) -> list[Notice]:
     if record.evidence.get("verified_on_hardware") is False and _is_unusual(record):
         text = "Nothing proves that this engine computes here what it should: 'reelbench doctor' compares it with FP32."
         found.append(Notice("warn", "Not verified on this machine", text))
+    if uncompared := record.evidence.get("uncompared"):
+        found.append(Notice("warn", "Lowered precision, not compared with FP32", f"{uncompared}."))
     refused = sum(clip.status == "refused" for clip in record.clips)
     if refused:
         found.append(Notice("warn", "Refused clips", f"{refused} of {len(record.clips)} clips could not be opened."))

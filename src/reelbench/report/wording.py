@@ -139,6 +139,8 @@ def evidence_line(evidence: Mapping[str, Any]) -> str:
         line += f", verified: {evidence.get('verified')}"
     elif evidence.get("verified_on_hardware") is False:
         line += f", {evidence.get('verified') or 'not verified on this machine'}"
+    if evidence.get("uncompared"):
+        line += ", not compared with FP32 here"
     if said := self_reported(evidence):
         line += f", self-reported: {', '.join(said)}"
     return line

@@ -18,6 +18,7 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from reelbench.analyzers.overlay.reader import Region, Spelling
 from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.proofs import proven
 from reelbench.errors import AnalyzerError, UnavailableError
 from reelbench.media.types import Colour, Image
 
@@ -42,8 +43,8 @@ class EasyOCRReader:
         if self._device.startswith("cuda"):
             from reelbench.engines.nvidia import gpu
 
-            return gpu()
-        return Availability(True)
+            return proven(gpu(), "torch", "CUDA", "fp32", "torch")
+        return proven(Availability(True), "torch", "CPU", "fp32", "torch")
 
     def load(self, files: Mapping[str, Path]) -> None:
         state = self.available()

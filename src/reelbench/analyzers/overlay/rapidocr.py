@@ -9,23 +9,26 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import NonNegativeInt, PositiveInt
 
+from reelbench.analyzers.overlay import rapidocr_parity
 from reelbench.analyzers.overlay.reader import Region, Spelling
 from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.lowered import LoweredNetwork
+from reelbench.engines.openvino_executed import precisions
+from reelbench.engines.proofs import proven
 from reelbench.errors import AnalyzerError, ConfigError, UnavailableError
 from reelbench.media.types import Colour, Image
 
 MEND = 'pip install "rapidocr>=3.10"'
 _PACKAGES = {"onnxruntime": "onnxruntime", "openvino": "openvino"}
+_ENGINES = {"onnxruntime": "onnx_runtime", "openvino": "openvino"}
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
-_EXECUTED = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}
-_COMPUTE = ("Convolution", "MatMul", "FullyConnected")
 _PARTLY_KNOWN = (("αβγδεζηθικλμνξοπρστυφχψω", 3, "άς"), ("ơư", 1, "ạế"))
 """Letters by which Greek and Vietnamese are told, how many of them tell it, and letters without which neither is written. A recogniser
 that has the former only (PP-OCR has Greek for its formulas) spells such a line with holes, and is sure of it."""
@@ -68,7 +71,11 @@ class RapidOCRReader:
             if importlib.util.find_spec(package) is None:
                 mend = MEND if package == "rapidocr" else f"pip install {package}"
                 return Availability(False, f"{package} is not installed", mend)
-        return Availability(True)
+        precision = "fp32" if self._precision == "native" else self._precision
+        return proven(Availability(True), _ENGINES[self._engine], "CPU", precision, _PACKAGES[self._engine])
+
+    def lowered(self, files: Mapping[str, Path], derived: Callable[[str], Path]) -> Iterable[LoweredNetwork]:
+        return rapidocr_parity.lowered(files, self._precision, derived) if self._engine == "openvino" else ()
 
     def load(self, files: Mapping[str, Path]) -> None:
         state = self.available()
@@ -187,13 +194,7 @@ class RapidOCRReader:
 
 def _openvino(requests: Sequence[Any]) -> tuple[str, Counter[str], dict[str, Any]]:
     compiled = [request.get_compiled_model() for request in requests]
-    ran: Counter[str] = Counter()
-    for model in compiled:
-        for node in model.get_runtime_model().get_ordered_ops():
-            info = node.get_rt_info()
-            if info["layerType"].astype(str) in _COMPUTE:
-                kind = info["runtimePrecision"].astype(str)
-                ran[_EXECUTED.get(kind, kind)] += 1
+    ran = sum((precisions(model) for model in compiled), Counter())
     devices = compiled[0].get_property("EXECUTION_DEVICES")
     threads = compiled[0].get_property("INFERENCE_NUM_THREADS")
     return ",".join(devices), ran, {"threads": threads}

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import atan2, degrees
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.lowered import LoweredNetwork
 from reelbench.media.types import Colour, Image
 from reelbench.results import Box
 
@@ -89,3 +90,12 @@ class Reader(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class ReadsLowered(Protocol):
+    """A reader that may compute in less than FP32."""
+
+    def lowered(self, files: Mapping[str, Path], derived: Callable[[str], Path]) -> Iterable[LoweredNetwork]:
+        """Its networks that do. ``derived`` gives the folder of a key in the model store."""
+        ...

@@ -22,7 +22,7 @@ class ImageNet(WithNetworks):
     """EfficientNet-Lite3 and ImageNet's 1000 classes. ``taxonomy`` has them for members, ``names`` are theirs."""
 
     def __init__(self, weights: Mapping[str, str | None], taxonomy: Taxonomy, threads: int) -> None:
-        super().__init__(weights, {"classifier": Feed()}, threads, files=("names",))
+        super().__init__(weights, {"classifier": Feed(precision="int8")}, threads, files=("names",))
         self.taxonomy = taxonomy
         self.names: Sequence[str] = ()
 

@@ -18,6 +18,7 @@ from reelbench.analyzers.motion.statistics import Film, alike
 from reelbench.analyzers.motion.transitions import transitions
 from reelbench.analyzers.shots.transnet import TransNet
 from reelbench.engines.base import Availability, Evidence
+from reelbench.engines.lowered import LoweredNetwork
 from reelbench.errors import ConfigError
 from reelbench.media.types import Frame, Image
 from reelbench.settings import FieldsOf
@@ -182,6 +183,9 @@ class NetworkCuts:
 
     def prepare(self, store: WeightsSource) -> None:
         self._network.prepare(store)
+
+    def lowered(self, store: WeightsSource) -> Iterator[LoweredNetwork]:
+        return self._network.lowered(store)
 
     def load(self, store: WeightsSource) -> None:
         self._network.load(store)

@@ -6,7 +6,6 @@ import importlib.metadata
 import importlib.util
 import logging
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -22,7 +21,9 @@ from reelbench.analyzers.base import Phases, WeightsSource
 from reelbench.analyzers.shots.network import HEIGHT, WIDTH, build, histograms
 from reelbench.engines.base import Availability, Evidence
 from reelbench.engines.fingerprint import digest, fingerprint
-from reelbench.engines.openvino_parity import Subject, prove, save, stored
+from reelbench.engines.lowered import LoweredNetwork
+from reelbench.engines.openvino_executed import precisions
+from reelbench.engines.openvino_parity import lowered, save
 from reelbench.engines.proofs import proven
 from reelbench.engines.torch_file import read_tensors
 from reelbench.errors import AnalyzerError, ConfigError
@@ -34,7 +35,6 @@ CALIBRATION = "footage/test.mp4"
 """Footage on which nothing is measured: INT8 ranges are taken from it."""
 WINDOW = 100
 CALIBRATION_WINDOWS = 12
-_EXECUTED = {"f32": "fp32", "bf16": "bf16", "i8": "int8", "u8": "int8"}
 
 
 @dataclass(slots=True)
@@ -70,7 +70,6 @@ class TransNet:
             raise ConfigError(f"analyzer.detector.network.context is {context}", "give 0 to 40 frames")
         self._precision, self._context, self._threads, self._rate = precision, context, threads, rate
         self.weights = (WEIGHTS, CALIBRATION) if precision == "int8" else (WEIGHTS,)
-        self._parity: dict[str, Any] = {}
         self._compiled: Any = None
         self._request: Any = None
 
@@ -86,15 +85,16 @@ class TransNet:
         if not target.is_file():
             network = self._built(store)
             save(self._quantized(store, network) if self._precision == "int8" else network, target)
+
+    def lowered(self, store: WeightsSource) -> Iterator[LoweredNetwork]:
         if self._precision == "int8":
-            prove(
-                Subject(
-                    target.parent,
-                    self._precision,
-                    reference=lambda: self._built(store),
-                    inputs=lambda: self._calibration(store),
-                    requantize=lambda kept: self._quantized(store, self._built(store), kept),
-                )
+            yield lowered(
+                self._file(store).parent,
+                "TransNetV2",
+                self._precision,
+                reference=lambda: self._built(store),
+                inputs=lambda: self._calibration(store),
+                requantize=lambda kept: self._quantized(store, self._built(store), kept),
             )
 
     def _built(self, store: WeightsSource) -> Any:
@@ -112,7 +112,6 @@ class TransNet:
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
         if self._threads:
             options["INFERENCE_NUM_THREADS"] = str(self._threads)
-        self._parity = stored(source.parent, self._precision) or {}
         core = ov.Core()
         self._compiled = core.compile_model(core.read_model(source), "CPU", options)
         self._request = self._compiled.create_infer_request()
@@ -135,12 +134,7 @@ class TransNet:
 
     def evidence(self) -> Evidence:
         """The precision in which each convolution really ran."""
-        ran: Counter[str] = Counter()
-        for node in self._compiled.get_runtime_model().get_ordered_ops():
-            info = node.get_rt_info()
-            if info["layerType"].astype(str) == "Convolution":
-                precision = info["runtimePrecision"].astype(str)
-                ran[_EXECUTED.get(precision, precision)] += 1
+        ran = precisions(self._compiled, ("Convolution",))
         share = ran[self._precision] / max(1, ran.total())
         wrong = (
             f"{self._precision} was asked for, but only {share:.0%} of the convolutions ran in it"
@@ -159,7 +153,6 @@ class TransNet:
                 "window": WINDOW,
                 "context": self._context,
                 "threads": int(self._compiled.get_property("INFERENCE_NUM_THREADS")),
-                **({"parity": self._parity} if self._parity else {}),
             },
         )
 

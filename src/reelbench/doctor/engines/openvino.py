@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reelbench.doctor.engine_check import EngineCheck, Found, Material, engine_parity, ordered, pictures
+from reelbench.doctor.engine_check import EngineCheck, Found, Material, engine_parity, pictures
 from reelbench.doctor.networks import MEAN, SCALE, SmallNetwork
 from reelbench.engines.base import Availability
+from reelbench.engines.lowered import numbered
 from reelbench.engines.openvino import OpenVINO, Precision
 from reelbench.engines.parity import compare
 from reelbench.errors import AnalyzerError
@@ -49,7 +50,7 @@ def _run(precision: Precision, material: Material) -> Iterator[Found]:
     for artifact, path in material.real():
         inputs = pictures(_REAL[artifact])
         answers = _compiled(path, precision, inputs)
-        yield artifact, compare(precision, ordered(material.reference(path, inputs)), answers)
+        yield artifact, compare(precision, numbered(material.reference(path, inputs)), answers)
     for artifact, shape in _TFLITE.items():
         model = material.file(artifact)
         if model is not None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reelbench.doctor.findings import Finding
-from reelbench.engines.openvino_parity import refused_networks
+from reelbench.engines.lowered import refused_networks
 from reelbench.errors import ReelBenchError
 from reelbench.paths import store_dir
 
