@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -124,10 +125,9 @@ def test_onnx_runtime_opencv_and_ctranslate2_are_read_from_what_they_loaded(tmp_
     gc.collect()
     gc.freeze()
     try:
-        held = {
-            "int8": onnxruntime.InferenceSession(str(write_quantized(tmp_path / "q.onnx"))),
-            "float": cv2.dnn.readNet(str(network)),
-        }
+        session = onnxruntime.InferenceSession(str(write_quantized(tmp_path / "q.onnx")))
+        # Python's garbage collector knows neither the network nor the dictionary in which nothing else lies.
+        held = SimpleNamespace(networks={"one": cv2.dnn.readNet(str(network))})
         ran = executed()
         assert ran["executed"] == {"onnx_runtime": {"int8": 1}, "opencv_dnn": {"fp32": 5}}
         assert ran["placed"] == {"onnx_runtime": {"CPU": 1}, "opencv_dnn": {"CPU": 5}}
@@ -135,7 +135,7 @@ def test_onnx_runtime_opencv_and_ctranslate2_are_read_from_what_they_loaded(tmp_
         assert checked_evidence(claim, os.getpid())["checks"]["precision"] == "checked"
         lied = checked_evidence({**claim, "precision": "fp32"}, os.getpid())
         assert "names fp32, but the engine's graph has 1 × int8" in lied["contradiction"]
-        held.clear()
+        del session, held
         assert executed()["executed"] == {}
     finally:
         gc.unfreeze()

@@ -111,21 +111,29 @@ def test_an_engine_that_failed_is_refused_before_anything_is_measured() -> None:
 
 
 @pytest.mark.parametrize(
-    ("engine", "precision", "packages", "built"),
+    ("module", "engine", "precision", "built"),
     [
-        ("onnx_runtime", "fp32", ("onnxruntime", "onnxruntime-gpu"), OnnxRuntime()),
-        ("opencv_dnn", "fp32", ("opencv-python-headless",), OpenCVDNN()),
-        ("openvino", "bf16", ("openvino",), RapidOCRReader("openvino", "bf16")),
-        ("onnx_runtime", "fp32", ("onnxruntime",), RapidOCRReader("onnxruntime")),
+        (onnx_runtime, "onnx_runtime", "fp32", OnnxRuntime()),
+        (opencv_dnn, "opencv_dnn", "fp32", OpenCVDNN()),
+        (openvino, "openvino", "bf16", RapidOCRReader("openvino", "bf16")),
+        (onnx_runtime, "onnx_runtime", "fp32", RapidOCRReader("onnxruntime")),
     ],
 )
 def test_every_user_of_an_engine_that_failed_is_refused(
-    engine: str, precision: str, packages: tuple[str, ...], built: Any
+    module: ModuleType, engine: str, precision: str, built: Any
 ) -> None:
     assert built.available().ok
-    installed = proofs.installed_version("no-such-wheel", *packages)
-    proofs.keep([Proof(engine, "CPU", precision, installed, False, "2026-03-01", reason="cosine 0.3")], "machine")
+    check = next(one for one in module.checks() if (one.device, one.precision) == ("CPU", precision))
+    proofs.keep([Proof(engine, "CPU", precision, check.version(), False, "2026-03-01", reason="cosine 0.3")], "machine")
     assert "cosine 0.3" in built.available().reason
+
+
+def test_a_library_comes_in_one_of_several_wheels() -> None:
+    state = Availability(True)
+    installed = proofs.installed_version("onnxruntime-of-no-wheel", "numpy")
+    proofs.keep([Proof("onnx_runtime", "CUDA:0", "fp32", installed, False, "2026-03-01")], "machine")
+    assert not proofs.proven(state, "onnx_runtime", "CUDA", "fp32", "onnxruntime-of-no-wheel", "numpy").ok
+    assert proofs.proven(state, "onnx_runtime", "CUDA", "fp32", "onnxruntime-of-no-wheel").ok
 
 
 def test_a_file_of_another_machine_or_form_proves_nothing(state: Path) -> None:
