@@ -141,6 +141,18 @@ def test_onnx_runtime_opencv_and_ctranslate2_are_read_from_what_they_loaded(tmp_
         gc.unfreeze()
 
 
+def test_a_network_of_which_only_a_request_is_kept_is_read(network: Path) -> None:
+    import openvino as ov
+
+    gc.collect()
+    gc.freeze()
+    try:
+        request = ov.Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
+        assert executed()["executed"] == {"openvino": {"fp32": 5}} and request
+    finally:
+        gc.unfreeze()
+
+
 def test_networks_that_lie_on_another_device_contradict() -> None:
     found = checked_evidence(_claim(placed={"openvino": {"GPU.0": 7}}), os.getpid())
     assert "names CPU, but the live networks of openvino lie on GPU.0" in found["contradiction"]

@@ -12,7 +12,9 @@ ENGINE = "openvino"
 
 
 def ran(module: Any) -> Iterator[Ran]:
-    for model in live(module.CompiledModel):
+    # Some libraries keep the request alone (RapidOCR). Where networks live, requests are theirs, and would count twice.
+    models = list(live(module.CompiledModel)) or [one.get_compiled_model() for one in live(module.InferRequest)]
+    for model in models:
         device = "+".join(str(one) for one in model.get_property("EXECUTION_DEVICES"))
         for precision, count in precisions(model).items():
             yield device, precision, count
