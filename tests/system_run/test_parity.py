@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from reelbench.bench.progress import Silent
+from reelbench.engines.lowered import MEND
 from reelbench.errors import UnavailableError
 from reelbench.load.config import compose_load
 from reelbench.load.run import run_load
@@ -34,8 +35,9 @@ def settings(tmp_path: Path) -> list[str]:
 
 def test_a_system_run_refuses_the_variant(settings: list[str]) -> None:
     found = run_system(compose_system([*settings, WRONG]), "test", Silent()).record
-    assert found.analyzers["brightness"].unavailable.startswith("in int8 this network does not compute here")
-    assert found.analyzers["brightness"].mend == "use plain"
+    assert found.analyzers["brightness"].unavailable.startswith("brightness.onnx in int8 (numpy ")
+    assert "relative error 1 (at most 0.4)" in found.analyzers["brightness"].unavailable
+    assert found.analyzers["brightness"].mend == MEND
     assert found.analyzers["echo"].status == "skipped", "it needs brightness"
 
 
@@ -57,7 +59,7 @@ def test_a_load_run_takes_the_fallback_and_says_so(settings: list[str]) -> None:
 def test_a_comparison_of_systems_never_judges_a_fallback(settings: list[str]) -> None:
     common = [*settings, "measure=system"]
     arms = read_arm("a", RIGHT, common), read_arm("b", WRONG, common)
-    with pytest.raises(UnavailableError, match=r"arm b .* cannot run brightness here: in int8"):
+    with pytest.raises(UnavailableError, match=r"arm b .* cannot run brightness here: brightness.onnx in int8"):
         carry_out_both(arms, "test", Silent(), most_pairs=2)
     arms = read_arm("a", RIGHT, [*common, FALLBACK]), read_arm("b", WRONG, [*common, FALLBACK])
     found = carry_out_both(arms, "test", Silent(), most_pairs=2).record

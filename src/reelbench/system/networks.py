@@ -29,7 +29,8 @@ class Networks:
 
     def prepare(self, ready: Effective) -> None:
         """Convert, calibrate and compare with FP32 where that was not done before. Raises ParityError."""
-        if getattr(type(ready.analyzer), "prepare", None) is Plain.prepare:
+        kind = type(ready.analyzer)
+        if getattr(kind, "prepare", None) is Plain.prepare and getattr(kind, "lowered", Plain.lowered) is Plain.lowered:
             return
         try:
             self._ready_for(ready).ask("prepare", {"unavailable": True}, timeout_s=self._timeout_s)
