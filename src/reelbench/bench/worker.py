@@ -181,11 +181,11 @@ class _Worker:
     def _evidence(self, _: None) -> tuple[str, Any]:
         from reelbench.analyzers.base import lowered_networks
         from reelbench.bench.executed import executed
-        from reelbench.engines.lowered import stored
+        from reelbench.engines.lowered import said, stored
 
         # Read first: evidence() may load more, to look at it.
         ran = executed()
-        compared = [found for one in lowered_networks(self._analyzer, self._store) if (found := stored(one))]
+        compared = [said(found) for one in lowered_networks(self._analyzer, self._store) if (found := stored(one))]
         return "evidence", {
             **asdict(self._analyzer.evidence()),
             **ran,

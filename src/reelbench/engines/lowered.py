@@ -108,6 +108,13 @@ def stored(network: LoweredNetwork) -> dict[str, Any] | None:
     return record if record is not None and record["identity"] == network.identity() else None
 
 
+def said(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What evidence repeats of a record."""
+    return {
+        name: value for name, value in record.items() if name not in ("schema_version", "identity", "tried", "output")
+    }
+
+
 def refusal(record: Mapping[str, Any]) -> str:
     """Why a network is refused, with figures and tolerances, in one line."""
     parity = Parity(record["precision"], record["relative"], record["cosine"], record["output"])
