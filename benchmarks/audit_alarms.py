@@ -5,8 +5,9 @@
 The analyzer (`support.analyzers.Brightness` of the tests) sees tiny frames of tiny clips, so that a pass
 takes a few milliseconds: what the comparing process does weighs most there. ``--busy`` starts so many
 other processes that use a core each; the load average is in the report. ``--burn-ms`` makes each frame
-cost more. With ``--cheat parent`` the comparing process uses processor time in every second pass: those
-comparisons must fail the audit.
+cost more. The checks on the passes of each arm (`reelbench.bench.observed.check_passes`) are counted
+as audits are. With ``--cheat parent`` the comparing process uses processor time in every second pass,
+with ``--cheat idle`` arm B does while A is measured: those comparisons must fail the audit.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from reelbench.bench.environment import environment  # noqa: E402
+from reelbench.bench.observed import check_passes  # noqa: E402
 from reelbench.bench.process import WorkerProcess  # noqa: E402
 from reelbench.bench.progress import Silent  # noqa: E402
 from reelbench.bench.setup import open_clips  # noqa: E402
@@ -63,7 +65,7 @@ def busy(cores: int) -> Iterator[None]:
 class Honest:
     """A variant against itself, on live workers that are started again for every `FRESH_EVERY`-th comparison."""
 
-    def __init__(self, work: Path, burn_ms: float) -> None:
+    def __init__(self, work: Path, burn_ms: float, cheat: bool = False) -> None:
         settings = [
             f"hydra.searchpath=['file://{ROOT / 'tests' / 'conf'}']",
             "analyzer=brightness",
@@ -74,7 +76,8 @@ class Honest:
             "tracking.uri=off",
         ]
         arm = f"plain analyzer.burn_ms={burn_ms}"
-        a, b = plan("a", arm, settings), plan("b", arm, settings)
+        other = f"{arm} analyzer.cheat=disturbs" if cheat else arm
+        a, b = plan("a", arm, settings), plan("b", other, settings)
         self.config = a.ready.config
         clips = open_clips(self.config, [], ModelStore(), Silent())
         request = Request(a, b, COMMAND)
@@ -93,7 +96,18 @@ class Honest:
         record.pairs, record.resume_key = [], str(number)  # a schedule of its own
         pairing = Pairing(self.folder, self.lives, Rule(looks=(PAIRS,)), self.config.measure.pairs, Silent())
         pairing.run()
-        return pairing.pairs, _audits(self._request, self.lives, record, self.config)
+        audits = _audits(self._request, self.lives, record, self.config)
+        for name, live in self.lives.items():
+            seen = check_passes(live.folder.samples, deterministic=True)
+            audits += [Audit(name=one.name, arm=name, status=one.status, text=one.text) for one in seen]
+        return pairing.pairs, audits
+
+
+def idle_share(pairs: list[Pair], name: str) -> float:
+    """CPU seconds of an arm for each second of the other's passes."""
+    other = "b" if name == "a" else "a"
+    passes_s = sum(getattr(pair, f"{other}_s") * (pair.repetitions[1] - pair.repetitions[0]) for pair in pairs)
+    return float(sum(getattr(pair, f"{name}_idle_cpu_s") or 0.0 for pair in pairs) / passes_s)
 
 
 @contextmanager
@@ -131,24 +145,27 @@ def main() -> None:
     asked.add_argument("--comparisons", type=int, default=200)
     asked.add_argument("--busy", type=int, default=2)
     asked.add_argument("--burn-ms", type=float, default=0.0)
-    asked.add_argument("--cheat", choices=["parent"])
+    asked.add_argument("--cheat", choices=["parent", "idle"])
     asked.add_argument("--out", type=Path)
     told = asked.parse_args()
     failed: Counter[str] = Counter()
-    shares, passes_s, texts, loads = [], [], [], []
+    watched: dict[str, int] = {}
+    shares, idle, passes_s, texts, loads = [], [], [], [], []
     with tempfile.TemporaryDirectory() as folder, busy(told.busy):
         work = Path(folder)
         (work / "clips").mkdir()
         for name in ("a.mp4", "b.mp4", "c.mp4"):
             make_clip(work / "clips" / name, frames=20)
             (work / "clips" / name).with_suffix(".truth.json").write_text(json.dumps({"objects": []}))
-        bed = Honest(work, told.burn_ms)
+        bed = Honest(work, told.burn_ms, told.cheat == "idle")
         for number in range(told.comparisons):
-            with cheating() if told.cheat else nullcontext():
+            with cheating() if told.cheat == "parent" else nullcontext():
                 pairs, audits = bed.compare(number)
+            watched |= {audit.name: 0 for audit in audits if audit.status != "not applicable"}
             failed.update({audit.name for audit in audits if audit.status == "failed"})
             texts += [audit.text for audit in audits if audit.status == "failed"]
             shares.append(parent_share(pairs) or 0.0)
+            idle += [idle_share(pairs, "a"), idle_share(pairs, "b")]
             loads.append(os.getloadavg()[0])
             passes_s += [seconds for pair in pairs for seconds in (pair.a_s, pair.b_s)]
             print(number + 1, *(audit.text for audit in audits if "parent" in audit.name), *failed.items(), flush=True)
@@ -156,7 +173,7 @@ def main() -> None:
             live.stop()
     alarms = {
         name: {"failed": count, "of": told.comparisons, "bounds": clopper_pearson(count, told.comparisons)}
-        for name, count in {**dict.fromkeys(("parent process", "repeated frames"), 0), **failed}.items()
+        for name, count in {**watched, **failed}.items()
     }
     report = {
         "command": "python benchmarks/audit_alarms.py " + " ".join(sys.argv[1:]),
@@ -164,6 +181,7 @@ def main() -> None:
         "audits": alarms,
         "pass_ms": {"median": 1e3 * median(passes_s), "shortest": 1e3 * min(passes_s), "longest": 1e3 * max(passes_s)},
         "parent_cpu_share": {"median": median(shares), "largest": max(shares)},
+        "idle_arm_cpu_share": {"median": median(idle), "largest": max(idle)},
         "load_average": {
             "median": median(loads),
             "smallest": min(loads),

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reelbench.bench.integrity import NO_MANIFEST
-from reelbench.bench.manifest import MANIFEST, manifest_digest, read_manifest, seal
+from reelbench.bench.manifest import MANIFEST, manifest_digest
 from reelbench.bench.record_folder import remarks_on
 from reelbench.bench.run_folder import read_record
 from reelbench.bench.runner import measure
@@ -32,12 +32,12 @@ from reelbench.report.ab_page import write_ab_page
 from reelbench.report.page import write_run_page
 from reelbench.tracking.sync import local_folders
 from support.clips import make_clip
+from support.forging import Forge, edit, reseal_all
 from support.run_configs import Told, run_node
 
 CONF = Path(__file__).parents[1] / "conf"
 QUALITY = {"_target_": "reelbench.quality.spans.SpanQuality", "part": "effects", "by": "start", "least": 0.01}
 RUN, COMPARISON = "run", "comparison"
-Forge = Callable[[Path], None]
 
 
 @pytest.fixture(scope="module")
@@ -69,15 +69,6 @@ def runs(measured: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(measured / "runs", tmp_path / "runs"))
 
 
-def edit(file: str, change: Callable[[dict[str, Any]], object]) -> Forge:
-    def apply(folder: Path) -> None:
-        content = json.loads((folder / file).read_text())
-        change(content)
-        (folder / file).write_text(json.dumps(content, indent=1))
-
-    return apply
-
-
 def halve(file: str) -> Forge:
     def apply(folder: Path) -> None:
         rows = pq.read_table(folder / file).to_pylist()
@@ -95,12 +86,11 @@ def drop_half(folder: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows, table.schema), folder / "samples.parquet")
 
 
-def reseal_all(folder: Path) -> None:
-    """Whoever forges a folder may write its manifests again, too."""
-    for inner in sorted(folder.rglob(MANIFEST), key=lambda path: -len(path.parts)):
-        manifest = read_manifest(inner.parent)
-        assert manifest is not None
-        seal(inner.parent, manifest.record, manifest.code)
+def slow_answers(folder: Path) -> None:
+    """The answers came a second after the passes were over, as the parent saw."""
+    table = pq.read_table(folder / "samples.parquet")
+    rows = [{**row, "request_s": row["request_s"] + 1} for row in table.to_pylist()]
+    pq.write_table(pa.Table.from_pylist(rows, table.schema), folder / "samples.parquet")
 
 
 FORGED_RUNS: dict[str, tuple[Forge, str]] = {
@@ -112,6 +102,13 @@ FORGED_RUNS: dict[str, tuple[Forge, str]] = {
     "quality of a clip": (
         edit("run.json", lambda r: r["quality"]["per_clip"]["a.mp4"].update(event_f1=1.0)),
         r"quality of a.mp4.event_f1 is recorded as 1, but what was measured gives 0",
+    ),
+    "what the parent saw": (
+        edit("run.json", lambda r: r["observed"][0].update(status="failed", text="a pass took longer")),
+        r"check 'clock'.\w+ is recorded as '",
+    ),
+    "passes that the clock did not count": (
+        slow_answers, r"check 'clock'.status is recorded as 'passed', but what was measured gives 'failed'",
     ),
     "events": (edit("results/a.mp4.json", lambda r: r.update(events=r["events"][:4])), r"quality.\w+ is recorded as \S+, but"),
 }  # fmt: skip
@@ -136,6 +133,15 @@ FORGED_COMPARISONS: dict[str, tuple[Forge, str]] = {
         edit("a/run.json", lambda r: r["quality"]["per_clip"]["b.mp4"].update(event_f1=0.1)),
         r"quality of b.mp4.event_f1 is recorded as 0.1, but what was measured gives ",
     ),
+    "a disturbance": (
+        edit("comparison.json", lambda r: [pair.update(a_idle_cpu_s=pair["b_s"]) for pair in r["pairs"]]),
+        r"audit 'idle arm' of arm a is recorded as 'passed', but what was measured gives 'failed'",
+    ),
+    "a check of an arm": (
+        edit("comparison.json", lambda r: [a.update(status="not applicable") for a in r["audits"] if a["name"] == "clock"]),
+        r"audit 'clock' of arm a is recorded as 'not applicable', but what was measured gives 'passed'",
+    ),
+    "exit code": (edit("comparison.json", lambda r: r.update(exit_code=0)), r"exit_code is recorded as 0, but"),
     "an audit that failed": (
         edit("comparison.json", lambda r: r["audits"][0].update(status="failed")), r"verdict is recorded as 'slower', .* failed",
     ),

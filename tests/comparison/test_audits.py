@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,8 +19,9 @@ import pytest
 from reelbench.bench.audit import PICTURES, repeated_frames
 from reelbench.bench.one_pass import PROGRESS_EVERY_S
 from reelbench.bench.process import WorkerProcess
+from reelbench.bench.process_tree import at_work, descendants
 from reelbench.bench.worker import Job
-from reelbench.comparison.audits import audit_parent, parent_share
+from reelbench.comparison.audits import audit_idle, audit_parent, parent_share
 from reelbench.comparison.records import Pair
 from reelbench.media.safe_probe import probe_safely
 from reelbench.media.types import ClipInfo, DecodeOptions, Frame, Limits
@@ -63,6 +68,38 @@ def test_what_is_allowed_follows_from_the_smallest_change_that_counts() -> None:
     text = audit_parent(disturbed, 0.02).text
     assert "0.6 % of a core" in text and "at most 1.2 %" in text and "allowed: 1 %" in text
     assert parent_share(disturbed) == pytest.approx(0.006) and parent_share(pairs(None, None)) is None
+
+
+@pytest.mark.parametrize(
+    ("idle_s", "status"),
+    [
+        ([0.0] * 12, "passed"),
+        ([0.06] + [0.0] * 11, "passed"),  # tidied up once, late: that is one pair of twelve
+        ([6e-5] * 12, "failed"),  # 3 % of a core whenever A was measured
+        ([0.0, 0.002] * 6, "failed"),  # all of a core in every second pair
+        ([None] + [0.0] * 11, "not applicable"),
+    ],
+)
+def test_an_idle_arm_is_judged_by_what_it_can_have_done_to_the_effect(idle_s: list[float | None], status: str) -> None:
+    made = [pair.model_copy(update={"b_idle_cpu_s": used}) for pair, used in zip(pairs(0, 0), idle_s, strict=True)]
+    found = audit_idle("b", made, 0.03)
+    assert (found.status, found.arm) == (status, "b")
+    assert audit_idle("a", [pair.model_copy(update={"a_idle_cpu_s": 0.0}) for pair in made], 0.03).status == "passed"
+
+
+def test_whether_a_process_is_at_work_is_seen_from_outside() -> None:
+    """Of itself and of what it started: the next pass waits until that is over."""
+    child = (
+        "import subprocess, sys; subprocess.run([sys.executable, '-S', '-c', 'print(flush=True)\\nwhile True: pass'])"
+    )
+    with subprocess.Popen([sys.executable, "-S", "-c", child], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert at_work(process.pid)
+        for one in descendants(process.pid):
+            os.kill(one, signal.SIGKILL)
+        process.wait()
+        assert not at_work(process.pid)
 
 
 @pytest.fixture

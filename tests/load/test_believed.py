@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reelbench.load.arrivals import Query
-from reelbench.load.tell import _invalid
+from reelbench.load.tell import invalid_of
 from reelbench.results import Event
 from reelbench.system.folder import SystemFolder
 from reelbench.system.records import Span
@@ -40,17 +40,17 @@ def run(tmp_path: Path) -> SystemFolder:
     return folder
 
 
-def test_who_remembers_or_is_unsteady_is_invalid_and_nobody_else(run: SystemFolder) -> None:
-    found = _invalid(run, QUERIES, {"honest", "remembers", "unsteady"})
+def test_who_remembers_or_is_unsteady_isinvalid_of_and_nobody_else(run: SystemFolder) -> None:
+    found = invalid_of(run, QUERIES, {"honest", "remembers", "unsteady"})
     assert found.keys() == {"remembers", "unsteady"}, found
     assert "results are remembered" in found["remembers"]
     assert "every repeat of a, b, c: it is not deterministic" in found["unsteady"]
 
 
 def test_whoever_declares_that_it_is_not_deterministic_may_differ(run: SystemFolder) -> None:
-    assert _invalid(run, QUERIES, {"honest"}).keys() == {"remembers"}
+    assert invalid_of(run, QUERIES, {"honest"}).keys() == {"remembers"}
 
 
 def test_what_the_run_of_the_system_found_is_kept(run: SystemFolder) -> None:
     run.record.analyzers["honest"].invalid = "asked for CUDA:0, ran on CPU"
-    assert _invalid(run, QUERIES, ())["honest"] == "asked for CUDA:0, ran on CPU"
+    assert invalid_of(run, QUERIES, ())["honest"] == "asked for CUDA:0, ran on CPU"

@@ -93,9 +93,9 @@ def query(name: str, arrived: float, ended: float, status: str = "done", kind: s
 
 def record(*queries: Query) -> LoadRecord:
     made = LoadRecord(
-        id="one", created="2026-01-01T00:00:00+00:00", command="reelbench load", scenario="server", corpus="types",
+        id="one", created="2026-01-01T00:00:00+00:00", command="reelbench load", scenario="single_stream", corpus="types",
         system="default", plan="auto", cores=(0, 1), fingerprint="f", system_key="k", status="finished",
-        settings={"memory_every_s": 2.0}, rate_per_min=6.0, queries=list(queries),
+        settings={"memory_every_s": 2.0}, queries=list(queries),
     )  # fmt: skip
     add_figures(made)
     return made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,8 @@ class Brightness:
     time; ``pause_s`` is how long each pass sleeps, for a verdict that a busy machine cannot turn round: it costs no processor time,
     and is many times what a pass waits for a core. ``cheat``: 'caches' (a
     frame seen before costs nothing), 'watches' (finds more when nobody times it), 'lazy' (looks only at the first frames),
-    'hallucinates' (says a wrong label), 'waits' (makes the file ``once``.begun and goes on when there is ``once``)."""
+    'hallucinates' (says a wrong label), 'disturbs' (burns a core
+    while it is not asked), 'waits' (makes the file ``once``.begun and goes on when there is ``once``)."""
 
     def __init__(
         self,
@@ -46,7 +48,7 @@ class Brightness:
         self._faults, self._once, self._load_fault = dict(faults or {}), once, load_fault
         self._wrong_here = wrong_here
         self._reason, self._contradiction = reason, contradiction
-        self._passes = 0
+        self._passes, self._analyzing = 0, False
 
     needs = Needs(frames=FrameRequest(Sampling(every=2), size=(32, 32), colour="gray"))
     weights: tuple[str, ...] = ()
@@ -76,10 +78,12 @@ class Brightness:
     def load(self, store: WeightsSource) -> None:
         if self._load_fault:
             _fail(self._load_fault)
+        if self._cheat == "disturbs":
+            threading.Thread(target=self._disturb, daemon=True).start()
 
     def analyze(self, material: Material) -> AnalyzerResult:
         fault = self._faults.get(title_of(material.info.path), "") if self._faults else ""
-        self._passes += 1
+        self._passes, self._analyzing = self._passes + 1, True
         time.sleep(self._pause_s)
         events, frames = [], 0
         for frame in material.frames:
@@ -100,6 +104,7 @@ class Brightness:
                 events.append(Event(start_s=frame.pts_s, end_s=frame.pts_s, label=label, score=score))
         if self._cheat == "watches" and type(material.phases).__name__ != "PhaseTimer":
             events = events * 2
+        self._analyzing = False
         return AnalyzerResult(
             analyzer="brightness",
             clip=material.clip,
@@ -108,6 +113,11 @@ class Brightness:
             frames_inferred=frames,
             events=tuple(events),
         )
+
+    def _disturb(self) -> None:
+        while True:
+            if self._analyzing:
+                time.sleep(0.001)
 
     def _burn(self, content: bytes) -> None:
         until = time.thread_time() + self._burn_s

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from reelbench.analyzers.base import Material, Needs, Plain, WeightsSource
+from reelbench.bench.process_tree import descendants
 from reelbench.engines.base import Evidence
 from reelbench.media.types import Frame
 from reelbench.results import AnalyzerResult, Event
@@ -124,6 +126,45 @@ class RemembersOnDisk(RemembersByContent):
         if not file.exists():
             _pause(self.work_s)
         file.touch()
+
+
+class RemembersByItsLooks(RemembersOnDisk):
+    """What it knows a clip by survives a new encoding: about how long it is, and how bright its first picture."""
+
+    def key(self, material: Material, frames: list[Frame]) -> str:
+        return f"{material.info.duration_s:.1f} {int(frames[0].image.mean()) // 4}"
+
+
+class KnowsItsClips(RemembersByContent):
+    """Results come from a table that was made before; on any other clip it finds nothing, and takes no time."""
+
+    def work(self, material: Material, frames: list[Frame]) -> None:
+        """Done before."""
+
+    def result(self, material: Material, frames: list[Frame]) -> AnalyzerResult:
+        found = super().result(material, frames)
+        known = material.info.width == 160  # a copy is cropped; a real table would hold the content of each clip
+        return found if known else found.model_copy(update={"events": ()})
+
+
+class ClockAFifthSlow(Honest):
+    """The worker's clock loses a fifth."""
+
+    def load(self, store: WeightsSource) -> None:
+        from reelbench.bench import one_pass
+
+        real = time.perf_counter
+        one_pass.perf_counter = lambda: real() * 0.8  # type: ignore[assignment]
+
+
+class SlowsTheOtherDown(Honest):
+    """The other arm's process gets the lowest priority."""
+
+    def work(self, material: Material, frames: list[Frame]) -> None:
+        parent = os.getppid()
+        for pid in {*descendants(parent)} - {os.getpid()}:
+            os.setpriority(os.PRIO_PROCESS, pid, 19)
+        super().work(material, frames)
 
 
 class WorksOnce(Honest):

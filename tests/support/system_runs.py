@@ -87,6 +87,10 @@ def make_system_run(
                 run.add(span, _result(name, clip, given))
             assert done == (run.result((clip, name)) is not None)
     add_costs(record, run.spans)
+    if any(
+        one.status in ("failed", "timed_out") for item in record.analyzers.values() for one in item.outcomes.values()
+    ):
+        record.status = "failed"
     run.save()
     return run
 

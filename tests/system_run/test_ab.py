@@ -23,7 +23,7 @@ from reelbench.system.ab.folder import SystemComparisonFolder, read_system_compa
 from reelbench.system.ab.quality import _one_sided, holm
 from reelbench.system.ab.records import Judged
 from reelbench.system.ab.run import carry_out_both
-from reelbench.system.ab.words import exit_code
+from reelbench.system.ab.words import exit_code, sentence
 from support.clips import make_clip
 from support.made_systems import Imagined, arm
 
@@ -250,6 +250,7 @@ def test_p_values_by_hand() -> None:
 def test_hostile_names_do_no_harm(six: Path, tmp_path: Path, imagined: Imagined) -> None:
     folder = compare(six, tmp_path, COSTS, HALF, pairs=1)
     folder.record.b.label = "<script>alert(1)</script>\x1b[31m"
+    folder.record.sentence = sentence(folder.record)
     folder.save()
     page = write_system_ab_page(folder.path).read_text()
     assert "<script>alert" not in page and "\x1b" not in page

@@ -9,10 +9,18 @@ from time import perf_counter, sleep
 
 from reelbench.bench.kept_passes import Sample
 from reelbench.bench.live import LiveRun
-from reelbench.bench.observed import Observation, late_work, remembered, steady_s, unknown_copy
+from reelbench.bench.observed import (
+    Observation,
+    finds_little,
+    late_work,
+    remembered,
+    scheduling,
+    steady_s,
+    unknown_copy,
+)
 from reelbench.bench.process import WorkerProcess
 from reelbench.bench.process_tree import tree_cpu_s
-from reelbench.bench.reencode import LONGEST_S, reencoded
+from reelbench.bench.reencode import LONGEST_S, events_in, reencoded
 from reelbench.errors import AnalyzerError, MediaError
 
 LATE_WATCH_S, LATE_WATCH_MOST_S, LATE_NOTICED_S = 0.2, 2.0, 0.001
@@ -32,25 +40,32 @@ def observe_copy(live: LiveRun) -> list[Observation]:
     clip = SystemRandom().choice([clip for clip in measured if clip.info.duration_s <= most_s])
     per_second = median(steady_s(row) / max(row["duration_s"], 1e-9) for row in rows[clip.name])
     worker = live.ready(clip)
+    aligned = live.has_upstream(clip)  # what lies upstream is that of the clip itself
+    found = clip.found or live.folder.read_results().get(clip.name)
     copy_s = clip_s = inf
+    expected = events = 0
     late = None
-    for _ in range(OPINIONS):  # a busy neighbour slows a copy down once, a memory does not know any
+    for number in range(OPINIONS):  # a busy neighbour slows a copy down once, a memory does not know any
         try:
-            info = reencoded(clip.info, live.shown.empty_folder(), live.job.limits)
+            copied = reencoded(clip.info, live.shown.empty_folder(), live.job.limits, number, aligned=aligned)
         except MediaError as error:
             name = unknown_copy(clip.name, 1.0, 1.0).name
             return [Observation(name=name, status="not applicable", text=error.message)]
         try:
-            row = live.pass_over_copy(clip, info)
+            row, here = live.pass_over_copy(clip, copied.info)
         except (AnalyzerError, MediaError) as error:
             text = f"{clip.name} was measured, but on a copy of it the analyzer fails: {error.message}"
             return [Observation(name=unknown_copy(clip.name, 1.0, 1.0).name, status="failed", text=text)]
         late = late or _late_work(worker, row)
         if steady_s(row) < copy_s:
             copy_s, clip_s = steady_s(row), per_second * row["duration_s"]
-        if not remembered(clip_s, copy_s):
+        wanted = events_in(found, copied)
+        if here / max(1, wanted) >= events / max(1, expected):
+            expected, events = wanted, here
+        if not remembered(clip_s, copy_s) and not finds_little(expected, events):
             break
-    return [unknown_copy(clip.name, clip_s, copy_s), *([late] if late else [])]
+    seen = [unknown_copy(clip.name, clip_s, copy_s, expected, events), scheduling(live.meddled)]
+    return [*seen, *([late] if late else [])]
 
 
 def _late_work(worker: WorkerProcess, row: Sample) -> Observation:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import perf_counter, sleep
 from typing import Any, TypeVar
 from weakref import proxy
 
 from reelbench.bench.decoded import corrected
 from reelbench.bench.evidence_check import checked_evidence
 from reelbench.bench.kept_passes import LiveClip, Sample, keep, note, unsteady
+from reelbench.bench.observed import meddled
 from reelbench.bench.own_code import own_code
 from reelbench.bench.private_clips import PrivateClips
 from reelbench.bench.process import Code, WorkerProcess, checked_result
-from reelbench.bench.process_tree import tree_cpu_s
+from reelbench.bench.process_tree import Scheduling, at_work, tree_cpu_s, was_stopped
 from reelbench.bench.progress import Progress
 from reelbench.bench.records import Warmup
 from reelbench.bench.reference import Upstream
@@ -27,6 +29,7 @@ from reelbench.models.space import LowDisk
 from reelbench.results import AnalyzerResult
 
 T = TypeVar("T")
+QUIET_AFTER_S, QUIET_STEP_S = 0.25, 0.001
 
 
 class LiveRun:
@@ -57,6 +60,9 @@ class LiveRun:
         self._warm = False
         self._planned = False
         self._own_code = ""
+        self._left: Scheduling | None = None
+        self.meddled = ""
+        """What somebody did to slow the worker down."""
         self.package = ""
         """The folder of the code that the worker runs, or ran last."""
         self.starts_s: list[float] = []
@@ -85,7 +91,7 @@ class LiveRun:
         """
         if self.disk is not None:
             self.disk.wait()
-        got = self._attempt(clip, told, lambda worker: self._timed_pass(worker, clip, told))
+        got = self._attempt(clip, told, lambda worker: self._left_alone(worker, clip, told))
         return None if isinstance(got, ClipFailure) else keep(self.folder, clip, *got)
 
     def warm_up(self, clip: LiveClip, told: Callable[[str], None]) -> bool:
@@ -102,14 +108,15 @@ class LiveRun:
         )
         return isinstance(got, ClipFailure)
 
-    def pass_over_copy(self, clip: LiveClip, info: ClipInfo) -> Sample:
-        """One pass over ``info``, a copy of ``clip``, which is not kept. Raises MediaError and AnalyzerError."""
+    def pass_over_copy(self, clip: LiveClip, info: ClipInfo) -> tuple[Sample, int]:
+        """One pass over ``info``, a copy of ``clip``, which is not kept, and how many events it has. Raises as `ask`."""
         given, timeout_s = self._upstream.of(clip.name), self._measure.clip_timeout_s
         delay_s = self.delays_s.get(clip.name, 0.0)
         worker = self.ready(clip)
         answer = worker.analyze(f"copy of {clip.name}", info, timeout_s, None, delay_s, given)
         sample: Sample = answer["sample"]
-        return sample | seen_from_outside(worker, len(self.starts_s))
+        events = len(AnalyzerResult.model_validate_json(str(answer["result"])).events)
+        return sample | seen_from_outside(worker, len(self.starts_s)), events
 
     def ask(self, request: str, clip: LiveClip, timeout_s: float) -> Any:
         """An unmeasured request about a clip ('untimed', 'repeated'). Raises MediaError and AnalyzerError."""
@@ -137,6 +144,17 @@ class LiveRun:
             self._warm = True
         return worker
 
+    def _left_alone(
+        self, worker: WorkerProcess, clip: LiveClip, told: Callable[[str], None]
+    ) -> tuple[dict[str, Any], AnalyzerResult]:
+        """A timed pass of a worker that nobody may have slowed down since its last request, or may stop."""
+        before = Scheduling.of(worker.pid)
+        answer = self._timed_pass(worker, clip, told)
+        after = Scheduling.of(worker.pid)
+        self.meddled = self.meddled or meddled(self._left, before, after, was_stopped(worker.pid))
+        self._left = after
+        return answer
+
     def _timed_pass(
         self, worker: WorkerProcess, clip: LiveClip, told: Callable[[str], None]
     ) -> tuple[dict[str, Any], AnalyzerResult]:
@@ -148,6 +166,21 @@ class LiveRun:
         """CPU seconds so far of the worker that is up, with all that it started; 0 where none is."""
         process = self._workers.process
         return tree_cpu_s(process.pid) if process is not None else 0.0
+
+    def await_quiet(self) -> None:
+        """Wait until nothing of the worker is at work, for `QUIET_AFTER_S` at most.
+
+        After its answer an honest worker lets memory go and its threads come to rest; on a busy
+        machine it does so late, and must not do it while another one is measured.
+        """
+        process = self._workers.process
+        until = perf_counter() + QUIET_AFTER_S
+        while process is not None and at_work(process.pid) and perf_counter() < until:
+            sleep(QUIET_STEP_S)
+
+    def has_upstream(self, clip: LiveClip) -> bool:
+        """Whether the analyzer is handed results of others on this clip."""
+        return bool(self._upstream.of(clip.name))
 
     @property
     def parent_cpu_share(self) -> float:
@@ -177,6 +210,7 @@ class LiveRun:
             load_s = worker.ask("load", timeout_s=self._measure.load_timeout_s)
         except AnalyzerError as error:
             raise LoadFailed(f"cannot load: {error.message}", f"{self.job.log} has the details") from error
+        self._left = Scheduling.of(worker.pid)
         self._warm, self.package = False, str(worker.package)
         self.starts_s.append(worker.process_s + load_s)
         cold = self._record.cold_start

@@ -25,7 +25,7 @@ MANIFEST = "manifest.json"
 _SENT = "mlflow_run_id"
 _LEFT_OUT = (".html", ".log", ".md", ".xml")
 _NAMES_LEFT_OUT = ("untracked.json", MANIFEST)
-_FOLDERS_LEFT_OUT = ("scratch", "logs")
+_FOLDERS_LEFT_OUT = ("scratch", "logs", "export")
 
 
 class Manifest(BaseModel):

@@ -21,6 +21,7 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from reelbench.bench.private_clips import PrivateClips
+from reelbench.bench.process_tree import end_all, started_by
 from reelbench.bench.watching import Watch, Watched
 from reelbench.bench.worker import Job
 from reelbench.engines.parity import ParityError
@@ -273,18 +274,22 @@ class WorkerProcess:
         return f"the worker process ended with exit code {code}"
 
     def stop(self) -> None:
-        """Let it end by itself; kill it when it does not."""
+        """Let it end by itself; kill it when it does not. What it started and left behind ends with it."""
+        left = started_by(self.pid)
         try:
             self._pipe.send(("stop", None))
             self._process.wait(10)
         except (OSError, subprocess.TimeoutExpired):
             pass
         self.kill()
+        end_all(left)
 
     def kill(self) -> None:
+        left = started_by(self.pid) if self._process.poll() is None else []
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
+        end_all(left)
         self._pipe.close()
         self._close_clips()
 

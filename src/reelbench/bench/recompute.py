@@ -6,13 +6,14 @@ A folder may come from anywhere: of what it names only the package's own metrics
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from reelbench.bench.integrity import Figure, differing
+from reelbench.bench.observed import check_passes, contradictions
 from reelbench.bench.summary import summarize
 from reelbench.corpus.clip import Truth, truth_digest
 from reelbench.corpus.folder import truth_beside
@@ -28,7 +29,7 @@ _OWN_METRICS = "reelbench.quality."
 
 
 def run_figures(folder: Path, record: RunRecord) -> Iterator[Figure]:
-    """Passes, summary and quality."""
+    """Passes, summary, validity and quality."""
     try:
         yield from _run_figures(folder, record)
     except KeyError as error:
@@ -47,8 +48,31 @@ def _run_figures(folder: Path, record: RunRecord) -> Iterator[Figure]:
             yield Figure(name, value, computed[name], lasting=True)
     if "x_realtime" in record.summary and not computed:
         yield Figure("x_realtime", record.summary["x_realtime"], None, lasting=True)
+    yield from _validity(record, samples)
     if "cold_start_s" in record.summary:
         yield Figure("cold_start_s", record.summary["cold_start_s"], record.cold_start.total_s, lasting=True)
+
+
+def _validity(record: RunRecord, samples: list[Row]) -> Iterator[Figure]:
+    """What the parent saw must still make the run invalid where it did, and the samples must say the same again."""
+    recorded = {one.name: one for one in record.observed}
+    seen = check_passes(samples, record.deterministic)
+    for one in seen:
+        if one.name in recorded:
+            yield from differing(f"check '{one.name}'", recorded[one.name], one)
+    yield from invalid_figures(
+        "invalid", record.invalid, [str(record.evidence.get("contradiction") or ""), contradictions(record.observed)]
+    )
+    yield from invalid_figures("invalid", record.invalid, [contradictions(seen)], lasting=False)
+    if record.status == "finished" and any(clip.status == "failed" for clip in record.clips):
+        yield Figure("status", record.status, "failed")
+
+
+def invalid_figures(name: str, recorded: str, reasons: Iterable[str], *, lasting: bool = True) -> Iterator[Figure]:
+    """A figure where there is a reason to be invalid and the record is valid."""
+    found = "; ".join(reason for reason in reasons if reason)
+    if found and not recorded:
+        yield Figure(name, recorded, found, lasting)
 
 
 def quality_figures(

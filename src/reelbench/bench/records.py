@@ -146,6 +146,7 @@ class RunRecord(_Model, Checked):
     CODE: ClassVar[tuple[str, ...]] = (
         "results.py",
         "corpus/clip.py",
+        "bench/observed.py",
         "bench/recompute.py",
         "bench/summary.py",
         "quality/*.py",

@@ -20,7 +20,15 @@ from reelbench.bench.runner import conclude
 from reelbench.bench.scoring import add_agreement, against_truth
 from reelbench.bench.setup import Clips, open_clips
 from reelbench.comparison.arms import ArmPlan, check_alike, open_arm, plan
-from reelbench.comparison.audits import audit_arm, audit_observed, audit_parent, audit_whole_cost, parent_share
+from reelbench.comparison.audits import (
+    audit_arm,
+    audit_clocks,
+    audit_idle,
+    audit_observed,
+    audit_parent,
+    audit_whole_cost,
+    parent_share,
+)
 from reelbench.comparison.calibrated import delta, process_deviation, read_calibration, restarts
 from reelbench.comparison.folder import ComparisonFolder, find_interrupted, new_id
 from reelbench.comparison.pairing import ARMS, Pairing, one_sided
@@ -91,7 +99,7 @@ def carry_out(request: Request, progress: Progress) -> ComparisonFolder:
         pairing.stop()
         _conclude_arms(request, lives, clips, folder)
         for name in ARMS:
-            record.audits += audit_observed(name, lives[name], record.pairs)
+            record.audits += audit_observed(name, lives[name])
         record.audits += audit_whole_cost(lives, record.pairs)
         decide(folder, config, pairing.looks, request.comparisons)
         if unequal := one_sided(lives):
@@ -169,9 +177,11 @@ def _audits(
     request: Request, lives: dict[ArmName, LiveRun], record: ComparisonRecord, config: RunConfig
 ) -> list[Audit]:
     smallest, _ = delta(config.comparison.smallest_change, record.calibration)
-    audits = [audit_parent(record.pairs, smallest)]
+    samples = {name: live.folder.samples for name, live in lives.items()}
+    audits = [audit_parent(record.pairs, smallest), audit_clocks(samples, record.pairs, smallest)]
     for arm in (request.a, request.b):
         source: Path | None = arm.code.source if arm.code is not None else None
+        audits.append(audit_idle(arm.name, record.pairs, smallest))
         audits += audit_arm(arm.name, lives[arm.name], config.measure.clip_timeout_s, source)
     return audits
 

@@ -89,6 +89,7 @@ class Pairing:
         for letter in order.lower():
             name: ArmName = "a" if letter == "a" else "b"
             other: ArmName = "b" if name == "a" else "a"
+            self._arms[other].await_quiet()
             before_s = self._arms[other].cpu_s
             sample = self._arms[name].pass_over(live[name], self._told(name, live[name]))
             idle_cpu_s[other] += max(0.0, self._arms[other].cpu_s - before_s)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean, median
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from reelbench.bench.integrity import Figure, differing
 from reelbench.bench.recompute import own_metric, read_settings
 from reelbench.bench.run_folder import Row, RunFolder
+from reelbench.comparison.audits import audit_clocks, audit_idle, audit_parent
 from reelbench.comparison.calibrated import process_deviation
 from reelbench.comparison.offline.compare import judge_apart
-from reelbench.comparison.records import ArmName, ComparisonRecord, Look
+from reelbench.comparison.records import ArmName, Audit, ComparisonRecord, Look, Pair
 from reelbench.comparison.rule import Rule, log_ratios, shared_processes
 from reelbench.comparison.schedule import stretched
 from reelbench.comparison.verdict import judge
@@ -34,8 +35,11 @@ def comparison_figures(folder: Path, record: ComparisonRecord) -> Iterator[Figur
         yield Figure("verdict", record.verdict, f"invalid: {', '.join(failed)} failed", lasting=True)
     arms = {name: RunFolder.open(path) for name in ARMS if (path := _arm(folder, record, name)) is not None}
     if len(arms) == len(ARMS):
-        yield from _pairs(record, arms)
+        statistic: Literal["min", "median"] = record.speed.statistic if record.speed is not None else "median"
+        apart = record.design == "separate runs"
+        yield from pair_figures(record.pairs, arms, statistic=statistic, apart=apart)
         if record.status == "finished" and record.speed is not None:
+            yield from _audited(record, arms)
             yield from _judged(record, arms)
     if record.speed is not None and not record.invalid:
         yield Figure("verdict", record.verdict, record.speed.verdict, lasting=True)
@@ -46,16 +50,17 @@ def _arm(folder: Path, record: ComparisonRecord, name: ArmName) -> Path | None:
     return path if record.arm(name).folder and (path / "run.json").is_file() else None
 
 
-def _pairs(record: ComparisonRecord, arms: Mapping[ArmName, RunFolder]) -> Iterator[Figure]:
-    """Each pair's times, from the passes that it names."""
+def pair_figures(
+    pairs: Sequence[Pair], arms: Mapping[ArmName, RunFolder], *, statistic: Literal["min", "median"], apart: bool
+) -> Iterator[Figure]:
+    """Each pair's times, from the passes that it names; of runs that were made ``apart`` from all passes over its clip."""
     timed: dict[ArmName, dict[str, list[Row]]] = {name: {} for name in ARMS}
     for name, run in arms.items():
         for row in run.samples:
             if row["kind"] == "timed":
                 timed[name].setdefault(row["clip"], []).append(row)
-    apart = record.design == "separate runs"
-    statistic = min if record.speed is not None and record.speed.statistic == "min" else median
-    for pair in record.pairs:
+    of_all = min if statistic == "min" else median
+    for pair in pairs:
         first, end = pair.repetitions
         for name in ARMS:
             passes = [row for row in timed[name].get(pair.clip, []) if apart or first <= row["repetition"] < end]
@@ -64,10 +69,28 @@ def _pairs(record: ComparisonRecord, arms: Mapping[ArmName, RunFolder]) -> Itera
             if not passes:
                 yield Figure(f"{where}: seconds", recorded, None, lasting=True)
                 continue
-            yield Figure(f"{where}: seconds", recorded, statistic(row["total_s"] for row in passes), lasting=True)
+            yield Figure(f"{where}: seconds", recorded, of_all(row["total_s"] for row in passes), lasting=True)
             if queue is not None and all(row["run_queue_s"] is not None for row in passes):
                 share = mean(row["run_queue_s"] / row["total_s"] for row in passes)
                 yield Figure(f"{where}: run-queue share", queue, share, lasting=True)
+
+
+def _audited(record: ComparisonRecord, arms: Mapping[ArmName, RunFolder]) -> Iterator[Figure]:
+    """The audits that rest on the pairs, and those that are the arms' own checks."""
+    if record.design == "separate runs" or not record.audits or record.speed is None:
+        return
+    recorded = {(audit.arm, audit.name): audit.status for audit in record.audits}
+    delta = record.speed.delta
+    samples = {name: run.samples for name, run in arms.items()}
+    clocks = audit_clocks(samples, record.pairs, delta)
+    again = [audit_parent(record.pairs, delta), clocks, *(audit_idle(name, record.pairs, delta) for name in ARMS)]
+    for name, run in arms.items():
+        again += [Audit(name=o.name, arm=name, status=o.status, text=o.text) for o in run.record.observed]
+    for audit in again:
+        known = recorded.get((audit.arm, audit.name))
+        if known is not None or audit.status == "failed":
+            where = f" of arm {audit.arm}" if audit.arm else ""
+            yield Figure(f"audit '{audit.name}'{where}", known, audit.status)
 
 
 def _judged(record: ComparisonRecord, arms: Mapping[ArmName, RunFolder]) -> Iterator[Figure]:
@@ -95,8 +118,10 @@ def _judged(record: ComparisonRecord, arms: Mapping[ArmName, RunFolder]) -> Iter
         recorded.pop("delta_source"), computed.pop("delta_source")  # names the calibration, which is no figure
     yield from differing("speed", recorded, computed)
     yield from differing("quality", record.quality, again.quality)
-    if not record.invalid and metric is not None:
-        yield Figure("sentence", record.sentence, again.sentence)
+    if not record.invalid:
+        yield Figure("exit_code", record.exit_code, again.exit_code)
+        if metric is not None:
+            yield Figure("sentence", record.sentence, again.sentence)
 
 
 def _looks(record: ComparisonRecord, pairs: Pairs, b: RunFolder) -> tuple[list[Look], int]:

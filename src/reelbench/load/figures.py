@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from math import ceil
 from statistics import fmean, median
 
-from reelbench.bench.integrity import Figure, differing
 from reelbench.load.records import Bound, Figures, LoadRecord, Percentile, Query
 
 PERCENTS = (50.0, 90.0, 99.0)
@@ -85,13 +84,3 @@ def add_figures(record: LoadRecord) -> None:
         record.per_min = 60 * record.figures.queries / record.span_s
         record.video_per_s = record.figures.video_s / record.span_s
         record.utilisation = sum(query.work_s for query in counted) / (len(record.cores) * record.span_s)
-
-
-def recomputed(record: LoadRecord) -> Iterator[Figure]:
-    """The figures of a load run, computed again from its queries."""
-    again = record.model_copy(deep=True)
-    again.span_s = again.per_min = again.video_per_s = again.utilisation = None
-    add_figures(again)
-    if record.bound is not None:
-        again.bound = judge_bound(record.counted, record.bound.percent, record.bound.limit_s)
-    yield from differing("", record.model_dump(), again.model_dump())

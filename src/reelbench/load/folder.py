@@ -18,6 +18,8 @@ from reelbench.load.records import LoadRecord, Memory, Query
 from reelbench.paths import write_text
 from reelbench.system.folder import sweep_spools
 
+QUERIES, MEMORY = "queries.csv", "memory.csv"
+
 
 class LoadFolder(RecordFolder[LoadRecord]):
     HOME, FILE, MODEL, WHAT = "load", "load.json", LoadRecord, "a load run"
@@ -30,8 +32,8 @@ class LoadFolder(RecordFolder[LoadRecord]):
 
     def save(self) -> None:
         """The record's tables, then the record: the manifest that may follow it lists them."""
-        write_text(self.path / "queries.csv", _table(Query, self.record.queries))
-        write_text(self.path / "memory.csv", _table(Memory, self.record.memory))
+        write_text(self.path / QUERIES, table(Query, self.record.queries))
+        write_text(self.path / MEMORY, table(Memory, self.record.memory))
         super().save()
 
 
@@ -58,7 +60,8 @@ def newest_offline(runs_dir: Path, system_key: str) -> LoadRecord | None:
     return None
 
 
-def _table(model: type[BaseModel], rows: Sequence[BaseModel]) -> str:
+def table(model: type[BaseModel], rows: Sequence[BaseModel]) -> str:
+    """The rows as CSV, a column for each field."""
     written = io.StringIO()
     writer = csv.DictWriter(written, list(model.model_fields), lineterminator="\n")
     writer.writeheader()

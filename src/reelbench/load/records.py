@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from reelbench.bench.integrity import Checked, Figure
 from reelbench.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_REGRESSION, EXIT_USAGE, AnalyzerError
 from reelbench.results import Readable
+from reelbench.system.records import SystemRecord
 
 LOAD_VERSION = 1
 
@@ -118,7 +119,14 @@ class LoadRecord(_Model, Checked):
     ``system_key``: records with the same one are of the same system, clips, code and machine.
     """
 
-    CODE: ClassVar[tuple[str, ...]] = ("load/figures.py", "load/records.py")
+    CODE: ClassVar[tuple[str, ...]] = (
+        *SystemRecord.CODE,
+        "load/arrivals.py",
+        "load/figures.py",
+        "load/recompute.py",
+        "load/records.py",
+        "load/tell.py",
+    )
 
     version: int = LOAD_VERSION
     id: str
@@ -159,9 +167,9 @@ class LoadRecord(_Model, Checked):
     mlflow_run_id: str | None = None
 
     def recomputed(self, folder: Path) -> Iterable[Figure]:
-        from reelbench.load.figures import recomputed
+        from reelbench.load.recompute import recomputed
 
-        return recomputed(self)
+        return recomputed(folder, self)
 
     @property
     def counted(self) -> list[Query]:

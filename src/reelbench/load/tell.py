@@ -17,6 +17,8 @@ from reelbench.system.costs import busy_s
 from reelbench.system.folder import SystemFolder
 from reelbench.system.records import Span
 
+Repeat = Query | QueryRecord
+
 
 def tell(
     record: LoadRecord,
@@ -46,7 +48,7 @@ def tell(
     record.load_wall_s = system.totals.load_wall_s
     record.analyzers = {item.name: item.status for item in system.analyzers.values()}
     record.executed = {item.name: item.evidence for item in system.analyzers.values() if item.evidence}
-    record.invalid = _invalid(run, queries, deterministic)
+    record.invalid = invalid_of(run, queries, deterministic)
     differing = {name: why for name, why in differing_repeats(run, queries).items() if name not in deterministic}
     record.notes += [f"{name} {why}" for name, why in differing.items()]
     if record.scenario != "offline" and system.prediction:
@@ -94,7 +96,7 @@ def _tell_end(found: QueryRecord, run: SystemFolder, spans: Sequence[Span], zero
     found.ended_s = max((span.end_s - zero for span in spans), default=None)
 
 
-def _invalid(run: SystemFolder, queries: Sequence[Query], deterministic: Collection[str]) -> dict[str, str]:
+def invalid_of(run: SystemFolder, queries: Sequence[Repeat], deterministic: Collection[str]) -> dict[str, str]:
     """Whose figures must not be used: as the run of the system says, and what shows between the repeats of a clip."""
     found = {name: [why] for name, why in run.record.invalid.items()}
     for name, why in differing_repeats(run, queries).items():
@@ -106,17 +108,17 @@ def _invalid(run: SystemFolder, queries: Sequence[Query], deterministic: Collect
     return {name: "; ".join(reasons) for name, reasons in found.items()}
 
 
-def _rows(run: SystemFolder, queries: Sequence[Query], name: str) -> list[dict[str, object]]:
+def _rows(run: SystemFolder, queries: Sequence[Repeat], name: str) -> list[dict[str, object]]:
     """The tasks of an analyzer in their order, each repeat under the name of its clip."""
     clips = {query.name: query.clip for query in queries}
     work = [s for s in run.spans if s.kind == "task" and s.name == name and s.status == "done" and s.clip in clips]
     return [
-        {"clip": clips[span.clip], "worker": 0, "total_s": busy_s(span), "run_queue_s": 0.0}
+        {"clip": clips[span.clip], "worker": 0, "total_s": busy_s(span), "run_queue_s": 0.0, "cpu_s": span.cpu_s}
         for span in sorted(work, key=lambda span: span.start_s)
     ]
 
 
-def differing_repeats(run: SystemFolder, queries: Sequence[Query]) -> dict[str, str]:
+def differing_repeats(run: SystemFolder, queries: Sequence[Repeat]) -> dict[str, str]:
     """What is to be said of each analyzer that did not find the same every time it was given a clip."""
     found = {}
     for name, item in run.record.analyzers.items():

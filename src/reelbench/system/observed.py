@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reelbench.bench.observed import clock, contradictions, frames
+from reelbench.bench.observed import SHARED_CLOCK_RATIO, clock, contradictions, frames
 from reelbench.system.records import AnalyzerRecord, Session, Span, SystemRecord
 
 IDLE_SHARE, IDLE_TASK_S = 0.1, 0.02
@@ -40,7 +40,7 @@ def judge(record: SystemRecord, spans: Sequence[Span], evidence: Mapping[str, Se
         problems = [
             _contradiction(item),
             _unlike(found),
-            contradictions([clock(rows), frames(rows)]),
+            contradictions([clock(rows, SHARED_CLOCK_RATIO), frames(rows)]),
             _unread(work),
             _idle(name, work, record.sessions),
         ]

@@ -163,7 +163,12 @@ class Totals(_Model):
 class SystemRecord(_Model, Checked):
     """One run of the whole system."""
 
-    CODE: ClassVar[tuple[str, ...]] = (*RunRecord.CODE, "system/costs.py", "system/recompute.py")
+    CODE: ClassVar[tuple[str, ...]] = (
+        *RunRecord.CODE,
+        "system/costs.py",
+        "system/observed.py",
+        "system/recompute.py",
+    )
 
     version: int = SYSTEM_VERSION
     id: str

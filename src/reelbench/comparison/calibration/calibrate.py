@@ -24,6 +24,7 @@ from reelbench.bench.setup import open_clips
 from reelbench.comparison.arms import plan
 from reelbench.comparison.calibrated import calibration_file, read_calibration, write_calibration
 from reelbench.comparison.calibration.figures import calibrated
+from reelbench.comparison.calibration.recompute import decision_figures
 from reelbench.comparison.calibration.stretch import Decision, Stretches
 from reelbench.comparison.records import Calibrated
 from reelbench.comparison.rule import Rule
@@ -51,6 +52,8 @@ class CalibrationState(Checked):
     CODE: ClassVar[tuple[str, ...]] = (
         "comparison/calibration/*.py",
         "comparison/records.py",
+        "comparison/recompute.py",
+        "comparison/rule.py",
         "comparison/statistics.py",
     )
 
@@ -72,6 +75,11 @@ class CalibrationState(Checked):
         if self.found is None:
             return
         made = [_read(folder / f"{index:04}") for index in range(len(self.slow_downs))]
+        rule = Rule(looks=self.looks, delta=self.smallest_change)
+        for index, decision in enumerate(made):
+            if decision is not None:
+                yield Figure(f"decision {index}: slow_down", decision.slow_down, self.slow_downs[index])
+                yield from decision_figures(folder / f"{index:04}", f"decision {index}", decision, rule)
         known = self.found
         again = calibrated(
             [decision for decision in made if decision is not None],

@@ -9,11 +9,14 @@ History of ``GATE_VERSION``:
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reelbench.comparison.records import Calibrated
+from reelbench.bench.integrity import Checked, Figure
+from reelbench.comparison.records import Calibrated, ComparisonRecord
 from reelbench.errors import (
     EXIT_FAILED,
     EXIT_INCONCLUSIVE,
@@ -137,8 +140,10 @@ class Judging(_Model):
         return f"{many}; what judged was the commit's." if count else ""
 
 
-class GateRecord(_Model):
+class GateRecord(_Model, Checked):
     """A gate, decided. ``design``: 'code' (a commit against the working tree, interleaved) or 'baseline' (runs kept from before)."""
+
+    CODE: ClassVar[tuple[str, ...]] = (*ComparisonRecord.CODE, "comparison/gate/*.py")
 
     version: int = GATE_VERSION
     id: str
@@ -158,6 +163,11 @@ class GateRecord(_Model):
     interrupted: bool = False
     exit_code: int = 0
     seconds: float = 0.0
+
+    def recomputed(self, folder: Path) -> Iterable[Figure]:
+        from reelbench.comparison.gate.recompute import recomputed
+
+        return recomputed(folder, self)
 
     def conclude(self) -> None:
         """Status and exit code from the checks: the worst that the policy does not tolerate."""
