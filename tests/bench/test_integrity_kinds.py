@@ -22,7 +22,8 @@ from reelbench.comparison.calibration.calibrate import CalibrationState
 from reelbench.comparison.calibration.figures import calibrated
 from reelbench.comparison.calibration.stretch import Decision
 from reelbench.comparison.folder import read_comparison
-from reelbench.comparison.gate import gate
+from reelbench.comparison.gate.checks import answer_check, new_result, tolerate
+from reelbench.comparison.gate.folder import read_gate, save
 from reelbench.comparison.gate.policy import Check, Policy
 from reelbench.comparison.gate.records import GateRecord, Side
 from reelbench.comparison.records import Pair
@@ -82,16 +83,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _gate(runs: Path) -> None:
     comparison = make_comparison(runs / "comparisons" / "c")
     check = Check(analyzer="object_detection", variants=("optimized",), memory=0.10)
-    policy, result = Policy(name="p", checks=(check,)), gate.new_result(check, "optimized")
-    gate.answer_check(result, read_comparison(comparison), check, (comparison / "a", comparison / "b"), ([], []))
+    policy, result = Policy(name="p", checks=(check,)), new_result(check, "optimized")
+    answer_check(result, read_comparison(comparison), check, (comparison / "a", comparison / "b"), ([], []))
     result.comparison = str(comparison)
     record = GateRecord(
         id="one", created="2026-03-01T12:00:00+00:00", policy="p", design="code", command="reelbench gate",
-        fingerprint="f", a=Side(label="main"), b=Side(label="working tree"), checks=[gate.tolerate(result, policy)],
+        fingerprint="f", a=Side(label="main"), b=Side(label="working tree"), checks=[tolerate(result, policy)],
     )  # fmt: skip
     record.conclude()
     (runs / GATE).mkdir(parents=True)
-    gate.save(record, runs / GATE)
+    save(record, runs / GATE)
 
 
 def _calibration(folder: Path) -> None:
@@ -130,7 +131,7 @@ READERS: dict[str, tuple[Callable[[Path], object], ...]] = {
     SYSTEM: (SystemFolder.open, write_system_page, exported),
     LOAD: (read_load, write_load_page),
     SYSTEMS: (read_system_comparison, write_system_ab_page),
-    GATE: (gate.read_gate,),
+    GATE: (read_gate,),
     CALIBRATION: (read_calibration_state,),
 }
 
