@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from reelbench.bench.progress import Silent
 from reelbench.load.arrivals import Query
+from reelbench.load.config import Loading, _load_config, read_types
+from reelbench.load.run import run_load
 from reelbench.load.tell import invalid_of
 from reelbench.results import Event
 from reelbench.system.folder import SystemFolder
 from reelbench.system.records import Span
+from support.clips import make_clip
+from support.made_systems import arm, remember
 from support.system_runs import event, make_system_run
 
 QUERIES = [Query(clip, number) for number in range(3) for clip in ("a", "b", "c")]
@@ -54,3 +60,22 @@ def test_whoever_declares_that_it_is_not_deterministic_may_differ(run: SystemFol
 def test_what_the_run_of_the_system_found_is_kept(run: SystemFolder) -> None:
     run.record.analyzers["honest"].invalid = "asked for CUDA:0, ran on CPU"
     assert invalid_of(run, QUERIES, ())["honest"] == "asked for CUDA:0, ran on CPU"
+
+
+def test_who_knows_all_clips_from_before_is_invalid_by_a_copy_of_one(tmp_path: Path) -> None:
+    """Each clip is handed over once, so that no repeat can show it; and each analyzer decodes for itself."""
+    clips, cache = tmp_path / "clips", tmp_path / "cache"
+    for folder in (clips, cache):
+        folder.mkdir()
+    make_clip(clips / "a.mp4", frames=24)
+    remember(clips, cache)
+    honest = {"cost_s": 0.4, "sees": True}
+    made = {"filled": {**honest, "cache": str(cache)}, "honest": honest}
+    system = arm("a", clips, tmp_path / "runs", made, check_copy=True).composed
+    system = replace(system, plan=system.plan.model_copy(update={"decode": "each"}))
+    settings = _load_config("offline", ["load.queries=1", "load.warmup=0"])
+    record = run_load(Loading(settings, system, read_types(None)), "test", Silent()).record
+    assert record.invalid.keys() == {"filled"} and record.exit_code == 5, record.invalid
+    assert "a copy encoded anew under another name" in record.invalid["filled"]
+    assert [query.status for query in record.queries] == ["done"]
+    assert any(note.startswith("a copy of ") for note in record.notes)

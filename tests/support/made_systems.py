@@ -21,6 +21,7 @@ from reelbench.comparison.records import ArmName
 from reelbench.config import instantiate, validate
 from reelbench.corpus.clip import Truth
 from reelbench.engines.base import Availability, Evidence
+from reelbench.media.frames import FrameStream
 from reelbench.media.types import Frame, FrameRequest, Sampling
 from reelbench.paths import conf_dir
 from reelbench.quality.base import Scores
@@ -126,6 +127,14 @@ class Made:
         pass
 
 
+def remember(clips: Path, cache: Path) -> None:
+    """Fill ``cache`` as one that ``sees`` does, with every clip of a folder."""
+    request = FrameRequest(Sampling(every=2), size=(16, 16), colour="gray")
+    for clip in clips.iterdir():
+        with FrameStream(clip, request) as frames:
+            (cache / content_of(list(frames))).touch()
+
+
 def content_of(frames: Sequence[Frame]) -> str:
     return hashlib.sha256(b"".join(frame.image.tobytes() for frame in frames)).hexdigest()
 
@@ -168,7 +177,15 @@ class MadeQuality:
         return Scores({"f1": sum(one["f1"] for one in per_clip.values()) / len(per_clip)}, per_clip)
 
 
-def arm(name: ArmName, clips: Path, runs: Path, analyzers: Mapping[str, Mapping[str, Any]], **base: Any) -> SystemArm:
+def arm(
+    name: ArmName,
+    clips: Path,
+    runs: Path,
+    analyzers: Mapping[str, Mapping[str, Any]],
+    *,
+    check_copy: bool = False,
+    **base: Any,
+) -> SystemArm:
     """An arm whose analyzers are `Made` with these arguments. ``base`` changes what is common to both."""
     import yaml
 
@@ -178,6 +195,7 @@ def arm(name: ArmName, clips: Path, runs: Path, analyzers: Mapping[str, Mapping[
         called: validate(_one(called, settings, clips, runs) | base, "plain") for called, settings in analyzers.items()
     }
     first = next(iter(configs.values()))
+    system["check_copy"] = check_copy
     composed = Composed(SystemConfig.model_validate(system), PlanConfig.model_validate(plan), first, configs)
     return SystemArm(name, {"a": "original", "b": "optimized"}[name], (), composed)
 

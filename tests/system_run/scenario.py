@@ -50,7 +50,12 @@ def composed(
         if changed.get(name, {}) is not None
     }
     base = next(iter(configs.values()))
-    return Composed(SystemConfig.model_validate(found | system), PlanConfig.model_validate(planned), base, configs)
+    return Composed(
+        SystemConfig.model_validate(found | {"check_copy": False} | system),
+        PlanConfig.model_validate(planned),
+        base,
+        configs,
+    )
 
 
 def _one(name: str, settings: dict[str, Any], clips: Path, runs: Path) -> dict[str, Any]:

@@ -13,12 +13,14 @@ import pytest
 from reelbench.bench.progress import Silent
 from reelbench.report.system_page import write_system_page
 from reelbench.report.system_terminal import print_system, reasons
+from reelbench.system.copy_check import clip_s, drawn
 from reelbench.system.folder import SystemFolder
 from reelbench.system.observed import judge, used_cpu_s
-from reelbench.system.records import SystemRecord
+from reelbench.system.recompute import system_figures
+from reelbench.system.records import CopyCheck, CopySeen, SystemRecord
 from reelbench.system.runner import run_system
 from support.clips import make_clip
-from support.made_systems import arm
+from support.made_systems import arm, remember
 from support.system_runs import make_system_run
 
 MADE: dict[str, dict[str, Any]] = {
@@ -71,6 +73,7 @@ def test_evidence_and_reasons_are_shown(run: SystemFolder, capsys: pytest.Captur
     printed = " ".join(capsys.readouterr().out.split())
     assert "made CPU fp32" in printed and "invalid" in printed
     page = write_system_page(run.path).read_text()
+    assert "no copy of a clip was looked at: system.check_copy=false" in printed and "no copy of a clip" in page
     assert 's-invalid">invalid<' in page and "Evidence of what executed" in page and "asked for CUDA:0" in page
 
 
@@ -105,6 +108,60 @@ def test_an_analyzer_learns_neither_name_nor_folder_of_a_clip(
     assert result is not None and result.clip == "holiday.mp4", "in the record it is the clip's own"
     told = json.loads(result.events[0].label)
     assert not [text for text in told if "holiday" in text or "the corpus" in text]
+
+
+def test_who_knows_the_clips_from_before_is_invalid_by_a_copy_of_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a disk that remembers every clip; who takes its results, and does the work anew, is honest."""
+    clips, cache = tmp_path / "clips", tmp_path / "cache"
+    for folder in (clips, cache):
+        folder.mkdir()
+    make_clip(clips / "a.mp4", frames=24)
+    remember(clips, cache)
+    one = {"cost_s": 0.4, "sees": True}
+    made = {"filled": {**one, "cache": str(cache)}, "after": {**one, "after": ["filled"]}}
+    run = run_system(arm("a", clips, tmp_path / "runs", made, check_copy=True).composed, "test", Silent())
+    record = run.record
+    assert record.invalid.keys() == {"filled"} and record.exit_code == 5, record.invalid
+    said = r"copy of a clip: a\.mp4 took \S+ s, a copy encoded anew under another name \S+ s: results are remembered"
+    assert re.fullmatch(said, record.invalid["filled"])
+    seen = {name: item.copy_seen for name, item in record.analyzers.items()}
+    assert seen["filled"] and seen["filled"].copies == 3 and seen["after"] and seen["after"].copy_s >= 0.4
+
+    assert {span.clip for span in run.spans if span.kind != "load"} == {"a.mp4"}, "the copy is in no figure"
+    assert [path.name for path in (run.path / "results").iterdir()] == ["a.mp4"] and not run.scratch.exists()
+    print_system(record)
+    assert "a copy of a.mp4 (" in " ".join(capsys.readouterr().out.split())
+    again = SystemFolder.open(run.path).record
+    again.analyzers["filled"].invalid = ""
+    assert [one.name for one in system_figures(run.path, again) if not one.agrees] == ["filled: invalid"]
+
+
+def test_who_finds_nothing_on_a_copy_is_invalid(tmp_path: Path) -> None:
+    folder = make_system_run(tmp_path, {"a.mp4": {"eye": []}})
+    record: SystemRecord = folder.record
+    record.copy_check = CopyCheck(clip="a.mp4", video_s=1.0)
+    for found, valid in ((0, False), (2, True)):
+        record.analyzers["eye"].copy_seen = CopySeen(clip_s=1.0, copy_s=1.0, expected=6, found=found)
+        judge(record, folder.spans, {})
+        assert ("eye" not in record.invalid) is valid
+    record.analyzers["eye"].copy_seen = CopySeen(failed="ValueError: what is that?")
+    judge(record, folder.spans, {})
+    assert record.invalid["eye"].endswith(
+        "it was measured on a.mp4, but fails on a copy of it: ValueError: what is that?"
+    )
+
+
+def test_who_takes_the_same_for_any_clip_is_not_expected_to_be_quicker_on_a_part_of_one() -> None:
+    assert clip_s({"long": 1.2, "longer": 1.0}, "long", share=0.1) == 1.0
+    assert clip_s({"long": 60.0, "short": 1.0}, "long", share=0.1) == 6.0
+
+
+def test_a_clip_that_costs_little_is_drawn() -> None:
+    known = {"short": "ab", "long": "ab", "partly": "a"}
+    assert {drawn({"short": 3.0, "long": 60.0, "partly": 1.0}, known) for _ in range(20)} == {"short"}
+    assert drawn({"long": 60.0}, known) == "long"
 
 
 def test_workers_of_one_analyzer_that_execute_differently_are_invalid(tmp_path: Path) -> None:

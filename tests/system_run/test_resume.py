@@ -20,7 +20,7 @@ import pytest
 
 from reelbench.bench.progress import Silent
 from reelbench.errors import OutputError
-from reelbench.system import spool
+from reelbench.system import copy_check, spool
 from reelbench.system.folder import SystemFolder
 from reelbench.system.runner import run_system
 
@@ -106,6 +106,29 @@ def test_a_half_written_line_is_not_taken_for_a_result(clips: Path, tmp_path: Pa
     again = finish(clips, tmp_path, EYE)
     assert again.path == folder.path and outcome(again) == expected
     assert all(json.loads(line) for line in file.read_bytes().splitlines())
+
+
+def test_a_run_that_is_cut_off_while_it_looks_at_a_copy_looks_again_and_runs_nothing_twice(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = EYE | {"check_copy": True}
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(copy_check, "reencoded", _ctrl_c)
+        finish(clips, tmp_path, settings)
+    (cut,) = (SystemFolder.open(file.parent) for file in tmp_path.glob("system/*/system.json"))
+    assert cut.record.status == "interrupted" and cut.record.totals.makespan_s > 0
+    for lock in tmp_path.glob("system/*/.lock"):
+        lock.unlink()  # this process still holds it: another would find it free
+    folder = finish(clips, tmp_path, settings)
+    record = folder.record
+    assert folder.path == cut.path and record.status == "finished" and not record.invalid
+    assert record.copy_check is not None and record.copy_check.clip and record.analyzers["eye"].copy_seen is not None
+    tasks = [[span for span in one.spans if span.kind == "task"] for one in (cut, folder)]
+    assert tasks[0] == tasks[1] and record.totals.makespan_s == cut.record.totals.makespan_s
+
+
+def _ctrl_c(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
 
 
 @slow

@@ -51,6 +51,8 @@ def tell(
     record.invalid = invalid_of(run, queries, deterministic)
     differing = {name: why for name, why in differing_repeats(run, queries).items() if name not in deterministic}
     record.notes += [f"{name} {why}" for name, why in differing.items()]
+    if system.copy_check is not None:
+        record.notes.append(system.copy_check.words)
     if record.scenario != "offline" and system.prediction:
         system.prediction = {}  # it takes all clips to be there at once
         run.save()

@@ -88,7 +88,7 @@ def reasons(record: SystemRecord) -> list[str]:
 
 
 def summary(record: SystemRecord) -> list[str]:
-    """The run in two lines."""
+    """The run in two lines, the prediction, and what became of the copy of a clip."""
     totals = record.totals
     foreseen = predicted(record)
     speed = f"{number(totals.x_realtime)} × realtime" if totals.x_realtime else "no clip was finished"
@@ -99,6 +99,7 @@ def summary(record: SystemRecord) -> list[str]:
         f"{number(totals.cpu_s)} CPU s, of which decoding {percent(totals.decode_share)}; cores held {percent(totals.utilisation)};"
         f" memory peak {megabytes(totals.pss_peak_bytes)} MB of all processes",
         *([foreseen] if foreseen else []),
+        *([record.copy_check.words] if record.copy_check is not None else []),
     ]
 
 

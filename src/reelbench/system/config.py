@@ -46,6 +46,7 @@ class SystemConfig(_Strict):
     worker_memory_mb: float = Field(gt=0)
     spool_mb: float = Field(default=8000, gt=0)
     scratch: Path | None = None
+    check_copy: bool = True
 
 
 class PlanConfig(_Strict):

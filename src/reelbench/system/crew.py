@@ -134,6 +134,14 @@ class Crew:
         if hand in self.hands:
             self.hands.remove(hand)
 
+    def idle_so_far(self) -> dict[str, float]:
+        """By analyzer, the CPU seconds that its workers used while they had nothing to do."""
+        found = defaultdict(float, self.idle_cpu_s)
+        for hand in self.hands:
+            hand.count_idle()
+            found[hand.name] += hand.idle_cpu_s
+        return dict(found)
+
     def stop(self) -> None:
         for hand in list(self.hands):
             self.drop(hand)

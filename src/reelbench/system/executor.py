@@ -6,7 +6,7 @@ The plan says what is started; the executor knows what is ready, and what happen
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import inf
 from multiprocessing.connection import wait
 from time import monotonic, process_time
@@ -15,7 +15,7 @@ from typing import Any
 from reelbench.bench.decoded import corrected, note_facts
 from reelbench.bench.private_clips import PrivateClips, ShownClip
 from reelbench.bench.process import WorkerDied, checked_result
-from reelbench.bench.progress import Progress
+from reelbench.bench.progress import Progress, Silent
 from reelbench.bench.worker import Job
 from reelbench.errors import AnalyzerError, MediaError, OutputError
 from reelbench.media.types import ClipInfo, FrameRequest
@@ -71,18 +71,20 @@ class Executor:
         progress: Progress,
         session: Session,
         settled: Callable[[str], None],
+        crew: Crew | None = None,
     ) -> None:
         self.order, self.plan, self.folder, self.progress, self.session = order, plan, folder, progress, session
         give_up = order.config.give_up_after
         pace = Pace(order.tasks, order.timings, folder.record.prediction.get("makespan_s"))
         self.ledger = Ledger(order.tasks, order.states, folder, session, progress, settled, give_up, pace)
-        self.crew = Crew(order.jobs, order.machine, order.config.timeout, order.copies)
+        self.crew = crew or Crew(order.jobs, order.machine, order.config.timeout, order.copies)
         self._shown = monotonic()
         self._spooled: dict[tuple[str, str], int] = {}
         self._private = PrivateClips([folder.path])
 
-    def run(self) -> None:
-        cpu = process_time()
+    def run(self, afterwards: Callable[[], None] = lambda: None) -> None:
+        """``afterwards`` is called while the workers are still there; it is in no figure of the session."""
+        cpu, closed = process_time(), False
         tasks = list(self.ledger.open.values())
         try:
             self.plan.begin(tasks, self.order.timings, self.order.machine)
@@ -91,23 +93,47 @@ class Executor:
                 self._preload(list(dict.fromkeys(task.name for task in tasks)))
             self.session.first_task_s = self.ledger.now()
             self.progress.start(self.ledger.total)
-            while True:
-                self.ledger.settle_hopeless({task.key for task in self.crew.running})
-                coming = self._next_arrival_s() is not None  # asked first: what comes meanwhile is not lost
-                self._launch()
-                if not self.crew.busy and not coming:
-                    break
-                self._wait()
+            self._carry_out()
             self.session.ended_s = self.ledger.now()
             self.progress.stage("reading back what executed")
             self.crew.read_back()
+            self._close_accounts(cpu)
+            closed = True
+            afterwards()
         finally:
             self.crew.stop()
             self._private.close()
             self.folder.clear_scratch()
-            self.session.ended_s = self.session.ended_s or self.ledger.now()
-            self.session.parent_cpu_s = process_time() - cpu
-            self.session.idle_cpu_s = dict(self.crew.idle_cpu_s)
+            if not closed:
+                self._close_accounts(cpu)
+
+    def _carry_out(self) -> None:
+        while True:
+            self.ledger.settle_hopeless({task.key for task in self.crew.running})
+            coming = self._next_arrival_s() is not None  # asked first: what comes meanwhile is not lost
+            self._launch()
+            if not self.crew.busy and not coming:
+                break
+            self._wait()
+
+    def _close_accounts(self, cpu: float) -> None:
+        self.session.ended_s = self.session.ended_s or self.ledger.now()
+        self.session.parent_cpu_s = process_time() - cpu
+        self.session.idle_cpu_s = self.crew.idle_so_far()
+
+    def aside(self, order: Order, plan: Plan, folder: SystemFolder) -> None:
+        """Carry out other tasks with the same workers, into another folder. Raises OutputError, which may leave them at work."""
+        peaks = replace(self.crew.peaks)
+        other = Executor(order, plan, folder, Silent(), folder.record.sessions[-1], lambda clip: None, self.crew)
+        try:
+            plan.begin(order.tasks, order.timings, order.machine)
+            other._carry_out()
+        finally:
+            other._private.close()
+            folder.clear_scratch()
+            self.crew.peaks = peaks
+            for hand in self.crew.hands:
+                hand.rested_cpu_s = None
 
     def now(self) -> float:
         """Seconds since the first task could begin."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reelbench.bench.observed import SHARED_CLOCK_RATIO, clock, contradictions, frames
+from reelbench.bench.observed import SHARED_CLOCK_RATIO, clock, contradictions, frames, unknown_copy
 from reelbench.system.records import AnalyzerRecord, Session, Span, SystemRecord
 
 IDLE_SHARE, IDLE_TASK_S = 0.1, 0.02
@@ -43,10 +43,21 @@ def judge(record: SystemRecord, spans: Sequence[Span], evidence: Mapping[str, Se
             contradictions([clock(rows, SHARED_CLOCK_RATIO), frames(rows)]),
             _unread(work),
             _idle(name, work, record.sessions),
+            on_copy(record, item),
         ]
         item.invalid = "; ".join(problem for problem in problems if problem)
         if work and (note := _children(name, work)) and note not in record.notes:
             record.notes.append(note)
+
+
+def on_copy(record: SystemRecord, item: AnalyzerRecord) -> str:
+    """What a copy of a clip shows of an analyzer that remembers results, or does not work on what it does not know."""
+    if record.copy_check is None or (seen := item.copy_seen) is None:
+        return ""
+    clip = record.copy_check.clip
+    if seen.failed:
+        return f"copy of a clip: it was measured on {clip}, but fails on a copy of it: {seen.failed}"
+    return contradictions([unknown_copy(clip, seen.clip_s, seen.copy_s, seen.expected, seen.found)])
 
 
 def _contradiction(item: AnalyzerRecord) -> str:

@@ -76,6 +76,41 @@ class Outcome(_Model):
     mend: str = ""
 
 
+class CopySeen(_Model):
+    """What an analyzer did on the last copy of a clip that it was given (`reelbench.system.copy_check`).
+
+    ``clip_s``: what it took for so much of the clip itself (not less than for its quickest clip), ``copy_s``
+    for the copy, both free of waiting for a core. ``expected``: its events in the part that was copied, ``found`` those in the copy.
+    ``failed``: why it came to no result. ``copies``: how many it was given, one after the other.
+    """
+
+    clip_s: float = 0.0
+    copy_s: float = 0.0
+    expected: int = 0
+    found: int = 0
+    failed: str = ""
+    copies: int = 1
+
+
+class CopyCheck(_Model):
+    """The copy of a clip that a run was held against. ``why_not``: why there was none. ``video_s``: how
+    much was copied, ``seconds``: what all of it cost, in no other figure."""
+
+    clip: str = ""
+    video_s: float = 0.0
+    seconds: float = 0.0
+    why_not: str = ""
+
+    @property
+    def words(self) -> str:
+        if self.why_not:
+            return f"no copy of a clip was looked at: {self.why_not}"
+        return (
+            f"a copy of {self.clip} ({self.video_s:.3g} s of video) was encoded anew and looked at, "
+            f"which took {self.seconds:.3g} s"
+        )
+
+
 class AnalyzerRecord(_Model):
     """One analyzer in this run. ``variant`` is the one that runs; where that is a fallback ``requested`` is what it stands
     for, and ``fallback_reason`` says why. ``outcomes`` by clip; ``waits_for`` names tasks of the same clip. The figures are over the
@@ -94,6 +129,7 @@ class AnalyzerRecord(_Model):
     weights: dict[str, str] = Field(default_factory=dict)
     evidence: dict[str, Any] = Field(default_factory=dict)
     invalid: str = ""
+    copy_seen: CopySeen | None = None
     outcomes: dict[str, Outcome] = Field(default_factory=dict)
     seconds: float | None = None
     cpu_s: float | None = None
@@ -188,12 +224,18 @@ class SystemRecord(_Model, Checked):
     totals: Totals = Field(default_factory=Totals)
     prediction: dict[str, Any] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
+    copy_check: CopyCheck | None = None
     mlflow_run_id: str | None = None
 
     def recomputed(self, folder: Path) -> Iterable[Figure]:
         from reelbench.system.recompute import system_figures
 
         return system_figures(folder, self)
+
+    @property
+    def said(self) -> list[str]:
+        """The notes, and what became of the copy of a clip."""
+        return [*self.notes, *([self.copy_check.words] if self.copy_check is not None else [])]
 
     @property
     def counts(self) -> Counter[str]:

@@ -18,6 +18,7 @@ from reelbench.errors import OutputError
 from reelbench.media.types import ClipInfo
 from reelbench.results import AnalyzerResult
 from reelbench.system.config import Composed
+from reelbench.system.copy_check import check_copy
 from reelbench.system.costs import add_costs
 from reelbench.system.executor import Executor, Order
 from reelbench.system.folder import SystemFolder
@@ -118,7 +119,7 @@ def execute(ready: Prepared, folder: SystemFolder, progress: Progress) -> None:
     executor = Executor(order, plan, folder, progress, session, settled)
     seen = proxy(executor)  # a cycle would keep the lease on weights and clips
     try:
-        executor.run()
+        executor.run(lambda: check_copy(ready, order, executor, progress))
     finally:
         judge(record, folder.spans, executor.crew.evidence)
         peaks, totals = executor.crew.peaks, record.totals

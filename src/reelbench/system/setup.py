@@ -160,7 +160,7 @@ def resume_key(composed: Composed, parts: dict[str, Part], clips: Clips) -> str:
     }
     states = {name: [part.weights, bool(part.unavailable)] for name, part in parts.items()}
     own = [
-        composed.system.model_dump(mode="json", exclude={"scratch"}),
+        composed.system.model_dump(mode="json", exclude={"scratch", "check_copy"}),
         composed.plan.model_dump(mode="json", exclude={"timings"}),
     ]
     material = [[clip.sha256, clip.truth_sha256] for clip in clips.clips]

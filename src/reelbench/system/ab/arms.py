@@ -87,6 +87,8 @@ def check_alike(a: Composed, b: Composed) -> None:
     for key in ("corpus", "measure", "comparison", "seed"):
         if getattr(a.base, key) != getattr(b.base, key):
             raise ConfigError(f"the arms differ in {key}", f"say {key} once, for both")
+    if a.system.check_copy != b.system.check_copy:
+        raise ConfigError("the arms differ in system.check_copy", "say it once, for both")
     if sorted(a.analyzers) != sorted(b.analyzers):
         different = sorted(set(a.analyzers) ^ set(b.analyzers))
         raise ConfigError(

@@ -2,37 +2,28 @@
 
 What the parent saw of each run is in the run's own record (`reelbench.system.observed`). A cache of
 results that lives on the disk shows between the first run and later ones; one that was filled
-before, in a run over a copy of a clip that nobody has seen.
+before, on a copy of a clip that nobody has seen, which the first run looks at.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from random import SystemRandom
 from statistics import median
-from uuid import uuid4
 
 from reelbench.analyzers.base import is_deterministic
 from reelbench.bench.agreeing import same_events
-from reelbench.bench.observed import finds_little, remembered
-from reelbench.bench.private_clips import PrivateClips
-from reelbench.bench.reencode import LONGEST_S, Copied, events_in, reencoded
-from reelbench.bench.setup import Clips
 from reelbench.comparison.records import ArmName, Audit
 from reelbench.config import instantiate
-from reelbench.corpus.clip import Clip
-from reelbench.errors import MediaError
 from reelbench.system.costs import busy_s
 from reelbench.system.folder import SystemFolder
+from reelbench.system.observed import on_copy
 from reelbench.system.records import Span, SystemRecord
 from reelbench.system.setup import Prepared
 
 FIRST_RATIO, FIRST_TASK_S = 4.0, 0.1
 """So many times slower, and by so many seconds a task, may an arm's first run be than later ones."""
-OPINIONS = 3
-COPIES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +36,15 @@ class Audited:
 
 def audit_runs(arm: ArmName, ready: Prepared, runs: Sequence[SystemFolder]) -> list[Audited]:
     """Of the runs of an arm that belong to whole pairs."""
-    return [observed(arm, runs), _same_results(arm, ready, runs), first_run(arm, runs)]
+    return [observed(arm, runs), _same_results(arm, ready, runs), first_run(arm, runs), copied(arm, runs)]
 
 
 def observed(arm: ArmName, runs: Sequence[SystemFolder]) -> Audited:
     title = "what executed, and what was seen of it"
     problems: dict[str, str] = {}
     for run in runs:
-        problems |= {name: why for name, why in denied(run.record).items() if name not in problems}
+        seen = {name: _without_copy(run.record, name, why) for name, why in denied(run.record).items()}
+        problems |= {name: why for name, why in seen.items() if why and name not in problems}
     kinds = Counter(
         " ".join(str(item.evidence.get(key) or "") for key in ("engine", "device", "precision"))
         for item in runs[0].record.analyzers.values()
@@ -63,6 +55,11 @@ def observed(arm: ArmName, runs: Sequence[SystemFolder]) -> Audited:
     if silent:
         text += f"; nothing was read back from {', '.join(silent)}"
     return _audited(title, arm, problems, text)
+
+
+def _without_copy(record: SystemRecord, name: str, why: str) -> str:
+    """What is said of an analyzer beside what its copy of a clip showed: that is an audit of its own."""
+    return why.removesuffix(on_copy(record, record.analyzers[name])).removesuffix("; ")
 
 
 def denied(record: SystemRecord) -> dict[str, str]:
@@ -117,102 +114,16 @@ def first_run(arm: ArmName, runs: Sequence[SystemFolder]) -> Audited:
     return _audited(title, arm, problems, f"not much slower than the {len(later)} later")
 
 
-def audit_copy(
-    arm: ArmName,
-    ready: Prepared,
-    runs: Sequence[SystemFolder],
-    measure: Callable[[Clips], SystemFolder],
-) -> Audited:
-    """The whole system over copies of a clip that nobody has seen: encoded anew, under other names, nothing beside them.
-
-    No two copies have the same bytes, pixels or length, and the faster of both counts: the first
-    also warms the workers up. ``measure`` makes such a run.
-    What is much slower is asked again with fresh copies: a busy neighbour slows down once.
-    """
-    title = "copy of a clip"
-    clip = _drawn(ready)
-    if clip is None:
-        return _nothing(title, arm, "no clip was opened")
-    info = ready.clips.infos[clip]
-    per_second = {name: seconds / info.duration_s for name, seconds in _clip_seconds(runs, clip).items()}
-    if not per_second:
-        return _nothing(title, arm, "nobody watched the tasks on the clip itself")
-    problems: dict[str, str] = {}
-    with_copies = PrivateClips()
-    try:
-        for number in range(OPINIONS):
-            copies: dict[str, Copied] = {}
-            for _ in range(COPIES):
-                name = f"copy-{uuid4().hex[:8]}"  # never one that an earlier run knew
-                copies[name] = reencoded(info, with_copies.empty_folder(), ready.composed.base.media.limits, number)
-            made = [Clip(name, one.info.path, "copies", "") for name, one in copies.items()]
-            shown = Clips(made, {name: one.info for name, one in copies.items()}, {})
-            problems = _judge_copy(runs[0], clip, per_second, measure(shown), copies)
-            if not problems:
-                break
-    except MediaError as error:
-        return _nothing(title, arm, error.message)
-    finally:
-        with_copies.close()
-    return _audited(title, arm, problems, f"no analyzer is much slower on a copy of {clip} encoded anew")
-
-
-def _judge_copy(
-    original: SystemFolder,
-    clip: str,
-    per_second: Mapping[str, float],
-    run: SystemFolder,
-    copies: Mapping[str, Copied],
-) -> dict[str, str]:
-    problems: dict[str, str] = {}
-    seconds = _seconds(run.spans)
-    for name, clip_per_s in per_second.items():
-        item = run.record.analyzers[name]
-        failed = [outcome.reason for outcome in item.outcomes.values() if outcome.status != "done"]
-        if failed:
-            problems[name] = f"it was measured on {clip}, but fails on a copy of it: {failed[0]}"
-            continue
-        duration_s, copy_s = min(
-            ((copies[at].info.duration_s, took) for at, took in seconds[name].items()), key=lambda one: one[1] / one[0]
-        )
-        clip_s = clip_per_s * duration_s
-        if remembered(clip_s, copy_s):
-            problems[name] = (
-                f"{clip} took {clip_s:.3g} s, a copy encoded anew under another name {copy_s:.3g} s: "
-                "results are remembered"
-            )
-            continue
-        known = original.result((clip, name))
-        counted = {copy: (events_in(known, one), _events(run, copy, name)) for copy, one in copies.items()}
-        if all(finds_little(expected, found) for expected, found in counted.values()):
-            expected, found = max(counted.values(), key=lambda one: one[1])
-            problems[name] = (
-                f"{clip} has {expected} events in a part of which a copy encoded anew under another name has {found}: "
-                "results are remembered"
-            )
-    return problems
-
-
-def _events(run: SystemFolder, clip: str, name: str) -> int:
-    result = run.result((clip, name))
-    return len(result.events) if result is not None else 0
-
-
-def _drawn(ready: Prepared) -> str | None:
-    """A clip at random, the long ones left out where there are short ones."""
-    infos = ready.clips.infos
-    most_s = max(LONGEST_S, min((info.duration_s for info in infos.values()), default=0.0))
-    return SystemRandom().choice([name for name, info in infos.items() if info.duration_s <= most_s] or [None])
-
-
-def _clip_seconds(runs: Sequence[SystemFolder], clip: str) -> dict[str, float]:
-    """By analyzer, the median over the runs of what it took on ``clip``."""
-    found: dict[str, list[float]] = {}
-    for run in runs:
-        for name, tasks in _seconds(run.spans).items():
-            if clip in tasks:
-                found.setdefault(name, []).append(tasks[clip])
-    return {name: median(times) for name, times in found.items()}
+def copied(arm: ArmName, runs: Sequence[SystemFolder]) -> Audited:
+    """The copy of a clip that the first run looked at when its tasks were over (`reelbench.system.copy_check`)."""
+    title, record = "copy of a clip", runs[0].record
+    if record.copy_check is None:
+        return _nothing(title, arm, "none was looked at")
+    if record.copy_check.why_not:
+        return _nothing(title, arm, record.copy_check.words)
+    problems = {name: why for name, item in record.analyzers.items() if (why := on_copy(record, item))}
+    text = f"no analyzer is much slower on a copy of {record.copy_check.clip} encoded anew"
+    return _audited(title, arm, {name: why.removeprefix(f"{title}: ") for name, why in problems.items()}, text)
 
 
 def _seconds(spans: Sequence[Span]) -> dict[str, dict[str, float]]:

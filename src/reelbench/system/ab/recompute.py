@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from reelbench.bench.integrity import Figure, differing
 from reelbench.bench.recompute import invalid_figures
 from reelbench.comparison.rule import Rule, judge_speed, log_ratios
-from reelbench.system.ab.audits import first_run, observed
+from reelbench.system.ab.audits import copied, first_run, observed
 from reelbench.system.ab.quality import worst
 from reelbench.system.ab.words import exit_code, sentence
 from reelbench.system.folder import RECORD, SystemFolder
@@ -71,7 +71,10 @@ def recomputed(folder: Path, record: SystemComparison) -> Iterator[Figure]:
 def _audited(record: SystemComparison, name: ArmName, runs: Sequence[SystemFolder]) -> Iterator[Figure]:
     """The audits that rest on the runs alone; for the others, who declares what must be asked of the analyzers themselves."""
     recorded = {audit.name: audit.status for audit in record.audits if audit.arm == name}
-    for again in [observed(name, runs), first_run(name, runs)] if runs else []:
+    made = [observed(name, runs), first_run(name, runs)] if runs else []
+    if runs and runs[0].record.copy_check is not None:  # else it is older, and looked at copies in runs of their own
+        made.append(copied(name, runs))
+    for again in made:
         known = recorded.get(again.audit.name)
         if known is not None or again.audit.status == "failed":
             yield Figure(f"audit '{again.audit.name}' of arm {name}", known, again.audit.status)

@@ -13,7 +13,6 @@ from time import perf_counter
 
 from reelbench.bench.environment import environment
 from reelbench.bench.progress import Progress
-from reelbench.bench.setup import Clips
 from reelbench.comparison.calibrated import delta, read_calibration
 from reelbench.comparison.records import ArmName, Look, Pair
 from reelbench.comparison.rule import Rule, judge_speed, log_ratios
@@ -21,7 +20,7 @@ from reelbench.comparison.schedule import schedule
 from reelbench.config import digest
 from reelbench.errors import AnalyzerError, ConfigError, InputError, OutputError
 from reelbench.system.ab.arms import SystemArm, check_alike, prepare_both, read_arm
-from reelbench.system.ab.audits import audit_copy, audit_runs, denied
+from reelbench.system.ab.audits import audit_runs, denied
 from reelbench.system.ab.folder import SystemComparisonFolder, find_interrupted, new_id
 from reelbench.system.ab.quality import judge_all, worst
 from reelbench.system.ab.records import CORPUS, IN_BOTH, ArmRun, SystemComparison
@@ -185,7 +184,7 @@ class Pairing:
 
     def _measure(self, name: ArmName, index: int) -> tuple[ArmRun, SystemFolder]:
         """One run of the whole system, from fresh workers."""
-        run = self._run(self._arms[name], name)
+        run = self._run(self._arms[name], name, copied=index == 0)
         totals = run.record.totals
         waited = sum(float(span.sample.get("run_queue_s") or 0.0) for span in run.spans if span.kind == "task")
         measured = ArmRun(
@@ -203,14 +202,12 @@ class Pairing:
         )
         return measured, run
 
-    def over_copies(self, name: ArmName, clips: Clips) -> SystemFolder:
-        """A run of an arm over other clips, for an audit."""
-        self._progress.stage(f"audit: copies of a clip, arm {name} ({self._folder.record.arm(name).label})")
-        return self._run(replace(self._arms[name], clips=clips), f"copy-{name}")
-
-    def _run(self, arm: Prepared, where: str) -> SystemFolder:
+    def _run(self, arm: Prepared, where: str, *, copied: bool) -> SystemFolder:
+        """``copied``: a copy of a clip is looked at, too, where the settings do not say otherwise."""
         base = arm.composed.base.model_copy(update={"runs_dir": self._folder.path / where, "resume": False})
-        ready = replace(arm, composed=replace(arm.composed, base=base))
+        system = arm.composed.system
+        system = system.model_copy(update={"check_copy": system.check_copy and copied})
+        ready = replace(arm, composed=replace(arm.composed, base=base, system=system))
         run = open_folder(ready, self._command)
         return carry_out(ready, run, self._progress)
 
@@ -279,18 +276,15 @@ def _decide(folder: SystemComparisonFolder, ready: tuple[Prepared, Prepared], pa
     record.status, record.verdict = "finished", record.speed.verdict
     record.audits = []
     for name, arm in zip(ARMS, ready, strict=True):
-        _audit(record, name, arm, runs[name], pairing)
+        _audit(record, name, arm, runs[name])
     if failed := [audit for audit in record.audits if audit.status == "failed"]:
         record.verdict = "invalid"
         record.invalid = "; ".join(f"arm {one.arm}: {one.name}: {one.text}" for one in failed)
 
 
-def _audit(
-    record: SystemComparison, name: ArmName, arm: Prepared, runs: Sequence[SystemFolder], pairing: Pairing
-) -> None:
+def _audit(record: SystemComparison, name: ArmName, arm: Prepared, runs: Sequence[SystemFolder]) -> None:
     """Fill in the audits of an arm, and which analyzers are invalid by them."""
-    copied = audit_copy(name, arm, runs, lambda clips: pairing.over_copies(name, clips))
-    for one in [*audit_runs(name, arm, runs), copied]:
+    for one in audit_runs(name, arm, runs):
         record.audits.append(one.audit)
         for analyzer, why in one.analyzers.items():
             judged = record.analyzers[analyzer]

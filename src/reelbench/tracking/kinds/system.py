@@ -194,7 +194,7 @@ def _tags(folder: Path, record: SystemRecord) -> dict[str, str]:
         "quality.absent": as_json(absent),
         "clips": digest(sorted(clip.sha256 for clip in record.clips if clip.status == "measured"))[:16],
         "results": (folder / "results").absolute(),
-        "notes": "\n".join(record.notes),
+        "notes": "\n".join(record.said),
         "mlflow.source.name": record.command,
         **machine_tags(read_environment(folder)),
         **executed,
