@@ -99,6 +99,7 @@ def row(analyzer: str, a: str, b: str, settings: list[str]) -> Row:
         "a": a,
         "b": b,
         "verdict": record.verdict,
+        "ratio": [record.speed.effect.ratio, record.speed.effect.low, record.speed.effect.high] if record.speed else [],
         "invalid": record.invalid,
         "failed": [audit.text for audit in record.audits if audit.status == "failed"],
         "audits": len(record.audits),

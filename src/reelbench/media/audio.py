@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Samples = NDArray[np.float32]
 
-_FULL_SCALE = 2.0**31
+_PER_STEP = np.float32(2.0**-31)
 _AT_ONCE = 16384
 """Samples that the resampler collects before it hands them on: each piece costs as much as the arithmetic on a thousand samples."""
 
@@ -95,14 +95,17 @@ class SoundStream:
         """Resampled stretches of sound that follow each other without a gap, each where its time stamp says."""
         clock = _SoundClock(self._origins_s, tick)
         stretch: _Stretch | None = None
-        for frame in frames:
-            start_s = clock.tell(frame)
+        end_s = 0.0
+        for frame in frames:  # thousands a minute: what is done for each counts
+            start_s = clock.tell(frame, end_s)
             if stretch is not None:
-                end_s = stretch.end_s
-                if start_s is None or abs(start_s - end_s) < _LEAST_OFF_S or abs(start_s - end_s) < _tolerance(frame):
+                off_s = 0.0 if start_s is None else abs(start_s - end_s)
+                if off_s < _LEAST_OFF_S or off_s < _tolerance(frame):
                     start_s = end_s
                     if (ready := stretch.add(frame)) is not None:
-                        yield from self._kept(ready)
+                        end_s = stretch.end_s
+                        if ready:
+                            yield from self._kept(ready)
                         continue
                 yield from self._kept(stretch.finish())
             start_s = start_s or 0.0
@@ -111,6 +114,7 @@ class SoundStream:
                 yield from self._moved_to(round(start_s * self._rate))
             stretch = _Stretch(frame, start_s, self._rate)
             yield from self._kept(stretch.add(frame) or [])
+            end_s = stretch.end_s
         if stretch is not None:
             yield from self._kept(stretch.finish())
 
@@ -128,7 +132,9 @@ class SoundStream:
             self._skip -= len(piece) - len(kept)
             if len(kept):
                 self._check(self._written + len(kept))
-                yield self._counted(kept.astype(np.float32) * np.float32(1 / _FULL_SCALE))
+                scaled = kept.astype(np.float32)
+                scaled *= _PER_STEP
+                yield self._counted(scaled)
 
     def _counted(self, samples: Samples) -> Samples:
         self._written += len(samples)
@@ -146,21 +152,20 @@ class _SoundClock:
         self._tick = tick
         self._origin, self._later = origins_s[0], list(origins_s[1:])
         self._latest_s = float("-inf")
-        self._end_s = 0.0
 
-    def tell(self, frame: AudioFrame) -> float | None:
-        """None: it follows the one before, as far as anybody knows."""
-        if frame.pts is None:
+    def tell(self, frame: AudioFrame, end_s: float) -> float | None:
+        """None: it follows the one before, as far as anybody knows, which ends at ``end_s``."""
+        pts = frame.pts
+        if pts is None:
             return None
-        time_s = frame.pts * self._tick
-        if time_s <= self._latest_s - JUMP_S:
-            # The container's clock starts anew. Pictures do so at the same place: where they go on, sound does.
-            self._origin = self._later.pop(0) if self._later else time_s - self._end_s
+        time_s = pts * self._tick
+        if time_s > self._latest_s:
             self._latest_s = time_s
-        self._latest_s = max(self._latest_s, time_s)
-        start_s = time_s - self._origin
-        self._end_s = start_s + frame.samples / frame.sample_rate
-        return start_s
+        elif time_s <= self._latest_s - JUMP_S:
+            # The container's clock starts anew. Pictures do so at the same place: where they go on, sound does.
+            self._origin = self._later.pop(0) if self._later else time_s - end_s
+            self._latest_s = time_s
+        return time_s - self._origin
 
 
 class _Stretch:
@@ -172,11 +177,8 @@ class _Stretch:
         import av
 
         self._start_s, self._samples, self._rate = start_s, 0, first.sample_rate
+        self.end_s = start_s
         self._resampler = av.AudioResampler(format="s32", layout="mono", rate=rate, frame_size=_AT_ONCE)
-
-    @property
-    def end_s(self) -> float:
-        return self._start_s + self._samples / self._rate
 
     def add(self, frame: AudioFrame) -> Sequence[AudioFrame] | None:
         """What is resampled by now; None where ``frame`` has another rate, layout or format and was not taken."""
@@ -187,6 +189,7 @@ class _Stretch:
                 raise
             return None
         self._samples += frame.samples
+        self.end_s = self._start_s + self._samples / self._rate
         return ready
 
     def finish(self) -> Sequence[AudioFrame]:

@@ -53,14 +53,13 @@ def decoded(path: Path, container: InputContainer, stream: Any, damage: Damage) 
     """
     import av
 
-    begun, count = False, 0
-    for packet in _packets(container, stream, damage):
+    begun, decode = False, stream.decode
+    for count, packet in enumerate(_packets(container, stream, damage)):
         # A file may begin in the clear; to look at every packet would cost a measurable part of decoding sound.
         if count % _LOOK_EVERY == 0:
             check_packet(packet, path)
-        count += 1
         try:
-            frames = stream.decode(packet)
+            frames = decode(packet)
         except av.FFmpegError:
             check_packet(packet, path)
             if begun or packet.is_keyframe:
@@ -69,8 +68,9 @@ def decoded(path: Path, container: InputContainer, stream: Any, damage: Damage) 
                 damage.gave_up = True
                 return
             continue
-        begun = begun or bool(frames)
-        yield from frames
+        if frames:
+            begun = True
+            yield from frames
     if damage.gave_up:  # no end was read, which would have made the decoder hand out what it still holds
         with suppress(av.FFmpegError):
             yield from stream.decode(None)
