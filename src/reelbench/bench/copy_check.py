@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 from random import SystemRandom
 from statistics import median
@@ -10,12 +11,13 @@ from time import perf_counter, sleep
 from reelbench.bench.kept_passes import Sample
 from reelbench.bench.live import LiveRun
 from reelbench.bench.observed import (
+    COPY,
     Observation,
+    Took,
     finds_little,
     late_work,
     remembered,
     scheduling,
-    steady_s,
     unknown_copy,
 )
 from reelbench.bench.process import WorkerProcess
@@ -38,36 +40,42 @@ def observe_copy(live: LiveRun) -> list[Observation]:
         return []
     most_s = max(LONGEST_S, min(clip.info.duration_s for clip in measured))
     clip = SystemRandom().choice([clip for clip in measured if clip.info.duration_s <= most_s])
-    per_second = median(steady_s(row) / max(row["duration_s"], 1e-9) for row in rows[clip.name])
+    typical = {one.name: _typical(rows[one.name]) for one in measured}
     # Some take the same for a clip of any length: a copy of a part is then no quicker than a clip.
-    quickest_s = min(median(steady_s(row) for row in rows[one.name]) for one in measured)
+    quickest = Took(*(min(of) for of in zip(*typical.values(), strict=True)))
     worker = live.ready(clip)
     aligned = live.has_upstream(clip)  # what lies upstream is that of the clip itself
     found = clip.found or live.folder.read_results().get(clip.name)
-    copy_s = clip_s = inf
+    copy = took = Took(inf, inf)
     expected = events = 0
     late = None
     for number in range(OPINIONS):  # a busy neighbour slows a copy down once, a memory does not know any
         try:
             copied = reencoded(clip.info, live.shown.empty_folder(), live.job.limits, number, aligned=aligned)
         except MediaError as error:
-            name = unknown_copy(clip.name, 1.0, 1.0).name
-            return [Observation(name=name, status="not applicable", text=error.message)]
+            return [Observation(name=COPY, status="not applicable", text=error.message)]
         try:
             row, here = live.pass_over_copy(clip, copied.info)
         except (AnalyzerError, MediaError) as error:
             text = f"{clip.name} was measured, but on a copy of it the analyzer fails: {error.message}"
-            return [Observation(name=unknown_copy(clip.name, 1.0, 1.0).name, status="failed", text=text)]
+            return [Observation(name=COPY, status="failed", text=text)]
         late = late or _late_work(worker, row)
-        if steady_s(row) < copy_s:
-            copy_s, clip_s = steady_s(row), max(per_second * row["duration_s"], quickest_s)
+        if (here_too := Took.of(row)).seconds < copy.seconds:
+            share = row["duration_s"] / max(clip.info.duration_s, 1e-9)
+            copy = here_too
+            took = Took(*map(max, typical[clip.name].times(share), quickest))
         wanted = events_in(found, copied)
         if here / max(1, wanted) >= events / max(1, expected):
             expected, events = wanted, here
-        if not remembered(clip_s, copy_s) and not finds_little(expected, events):
+        if not remembered(took, copy) and not finds_little(expected, events):
             break
-    seen = [unknown_copy(clip.name, clip_s, copy_s, expected, events), scheduling(live.meddled)]
+    seen = [unknown_copy(clip.name, took, copy, expected, events), scheduling(live.meddled)]
     return [*seen, *([late] if late else [])]
+
+
+def _typical(rows: Sequence[Sample]) -> Took:
+    passes = [Took.of(row) for row in rows]
+    return Took(median(one.seconds for one in passes), median(one.cpu_s for one in passes))
 
 
 def _late_work(worker: WorkerProcess, row: Sample) -> Observation:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -34,12 +34,29 @@ CPU_RATIO, CPU_LEAST_S = 1.25, 0.03
 FIRST_RATIO, FIRST_LEAST_S, FIRST_WAITED_S = 4.0, 0.02, 0.05
 """So many times slower may a clip be the first time that a process gets it, where the process is warm. CPU
 time must say the same, or each clip be slower by so many seconds: on a busy machine threads wait."""
-COPY_RATIO, COPY_LEAST_S = 3.0, 0.02
-"""So many times slower than the clip itself may a copy of it be that was never there before."""
+COPY = "copy of a clip"
+COPY_RATIO, COPY_LEAST_S, COPY_WAITED_S = 3.0, 0.02, 0.05
+"""So many times slower than the clip itself may a copy of it be that was never there before. A smaller difference than the first
+number of seconds says nothing; one below the second counts only where the pass also took so many times as much CPU time."""
 COPY_EVENTS, COPY_EVENTS_RATIO = 5, 4
 """Who finds so many events on a part of a clip finds at least one in so many of them on a copy of that part."""
 LATE_SHARE, LATE_LEAST_S = 0.25, 0.1
 """CPU time after an answer, while nothing was asked: so large a share of a pass, or so many seconds."""
+
+
+class Took(NamedTuple):
+    """Seconds of a pass, and its CPU seconds; 0 where they are not known."""
+
+    seconds: float
+    cpu_s: float = 0.0
+
+    @classmethod
+    def of(cls, row: Row) -> Took:
+        """Without waiting for a core."""
+        return cls(steady_s(row), float(row.get("request_cpu_s") or row.get("cpu_s") or 0.0))
+
+    def times(self, factor: float) -> Took:
+        return Took(factor * self.seconds, factor * self.cpu_s)
 
 
 class Observation(BaseModel):
@@ -172,8 +189,8 @@ def first_passes(rows: Sequence[Row]) -> Observation:
                 first, later = steady_s(passes[0]), median(steady_s(row) for row in passes[1:])
                 first_s, later_s, groups = first_s + first, later_s + later, groups + 1
                 slower += first > FIRST_RATIO / 2 * later
-                first_cpu_s += _cpu_s(passes[0])
-                later_cpu_s += median(_cpu_s(row) for row in passes[1:])
+                first_cpu_s += Took.of(passes[0]).cpu_s
+                later_cpu_s += median(Took.of(row).cpu_s for row in passes[1:])
     if not later_s:
         return _nothing(name, "no process made two passes over a clip that it was not warmed up on")
     text = f"{first_s:.3g} s when a process met its clips for the first time, {later_s:.3g} s for the same clips later"
@@ -185,14 +202,14 @@ def first_passes(rows: Sequence[Row]) -> Observation:
     return Observation(name=name, status="passed", text=text)
 
 
-def unknown_copy(clip: str, clip_s: float, copy_s: float, expected: int = 0, found: int = 0) -> Observation:
+def unknown_copy(clip: str, took: Took, copy: Took, expected: int = 0, found: int = 0) -> Observation:
     """A pass over a copy under another name and encoded anew, against passes over the clip; both free of waiting for a core.
 
     ``expected``: the events of the clip in the part that was copied; ``found``: those of the copy.
     """
-    name = "copy of a clip"
-    text = f"{clip} took {clip_s:.3g} s, a copy encoded anew under another name {copy_s:.3g} s"
-    if remembered(clip_s, copy_s):
+    name = COPY
+    text = f"{clip} took {took.seconds:.3g} s, a copy encoded anew under another name {copy.seconds:.3g} s"
+    if remembered(took, copy):
         return Observation(name=name, status="failed", text=f"{text}: results are remembered")
     if finds_little(expected, found):
         text = f"{clip} has {expected} events in a part of which a copy encoded anew under another name has {found}"
@@ -205,9 +222,12 @@ def finds_little(expected: int, found: int) -> bool:
     return expected >= COPY_EVENTS and found < expected / COPY_EVENTS_RATIO
 
 
-def remembered(clip_s: float, copy_s: float) -> bool:
+def remembered(took: Took, copy: Took) -> bool:
     """Whether a copy is so much slower than the clip that the clip's results cannot have been worked out."""
-    return copy_s > COPY_RATIO * clip_s and copy_s - clip_s > COPY_LEAST_S
+    more_s = copy.seconds - took.seconds
+    # A busy machine makes a short pass longer, again and again, but not its work.
+    worked = copy.cpu_s > COPY_RATIO * took.cpu_s and more_s > COPY_LEAST_S
+    return copy.seconds > COPY_RATIO * took.seconds and (worked or more_s > COPY_WAITED_S)
 
 
 def late_work(late_cpu_s: float, pass_cpu_s: float, waited_s: float) -> Observation:
@@ -261,10 +281,6 @@ def unreported_s(row: Row, waking_s: float | None = None) -> float:
     waited = float(row.get("request_queue_s") or 0.0)
     explained = row["total_s"] + (waited if waking_s is None else min(waited, waking_s)) + _crossing_s(row)
     return max(0.0, float(row["request_s"] - explained))
-
-
-def _cpu_s(row: Row) -> float:
-    return float(row.get("request_cpu_s") or row.get("cpu_s") or 0.0)
 
 
 def _crossing_s(row: Row) -> float:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reelbench.bench.observed import SHARED_CLOCK_RATIO, clock, contradictions, frames, unknown_copy
+from reelbench.bench.observed import SHARED_CLOCK_RATIO, Took, clock, contradictions, frames, unknown_copy
 from reelbench.system.records import AnalyzerRecord, Session, Span, SystemRecord
 
 IDLE_SHARE, IDLE_TASK_S = 0.1, 0.02
@@ -57,7 +57,7 @@ def on_copy(record: SystemRecord, item: AnalyzerRecord) -> str:
     clip = record.copy_check.clip
     if seen.failed:
         return f"copy of a clip: it was measured on {clip}, but fails on a copy of it: {seen.failed}"
-    return contradictions([unknown_copy(clip, seen.clip_s, seen.copy_s, seen.expected, seen.found)])
+    return contradictions([unknown_copy(clip, Took(seen.clip_s), Took(seen.copy_s), seen.expected, seen.found)])
 
 
 def _contradiction(item: AnalyzerRecord) -> str:
