@@ -30,7 +30,7 @@ OPINIONS = 3
 
 
 def observe_copy(live: LiveRun) -> list[Observation]:
-    """One pass over a copy of one clip that nobody has seen before, and a look at what the worker does after its answer.
+    """Measure one pass over an unknown copy of a clip, and the worker's CPU time after its answer.
 
     The clip is drawn at random among the measured ones, the long ones left out where there are short ones.
     """

@@ -35,7 +35,7 @@ class Effective:
 
 
 def preflight(config: RunConfig, overrides: Sequence[str]) -> Effective:
-    """Decide before anything is measured whether the variant can run here. Raises what `stand_in` does."""
+    """Check, before anything is measured, whether the variant can run here. Raises what `stand_in` does."""
     analyzer = instantiate(config.analyzer.constructor)
     verdict = analyzer.available()
     if verdict.ok:

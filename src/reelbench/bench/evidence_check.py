@@ -152,8 +152,10 @@ def _indexed(device: str) -> str:
 
 
 def _parity(precision: str, found: dict[str, Any]) -> list[str]:
-    """What the comparisons with FP32 say against the evidence; `found` is left with those records that are there, or the reason why
-    there is none."""
+    """Return what contradicts the evidence in the stored comparisons with FP32.
+
+    ``found`` keeps the records that exist under 'parity', or says under 'uncompared' why there is none.
+    """
     records: list[dict[str, Any]] = found.pop("parity", None) or []
     if records:
         found["parity"] = records

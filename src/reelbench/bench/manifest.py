@@ -77,7 +77,7 @@ def manifest_digest(folder: Path) -> str:
 
 
 def changed_since(folder: Path, manifest: Manifest) -> str:
-    """What is not as it was when the folder was finished, in one sentence; '' where all is."""
+    """Return one sentence on which file changed since the folder was finished; empty if none did."""
     there = set(covered(folder))
     for name, noted in manifest.files.items():
         if name not in there:
@@ -97,7 +97,7 @@ def changed_since(folder: Path, manifest: Manifest) -> str:
 
 
 def covered(folder: Path) -> Iterator[str]:
-    """The names of the files that a manifest of ``folder`` lists, in no order."""
+    """Return the names of the files that a manifest of ``folder`` lists, unsorted."""
     for path, folders, names in os.walk(folder):
         place = Path(path).relative_to(folder)
         if place.parts and MANIFEST in names:

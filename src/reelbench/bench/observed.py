@@ -218,7 +218,7 @@ def unknown_copy(clip: str, took: Took, copy: Took, expected: int = 0, found: in
 
 
 def finds_little(expected: int, found: int) -> bool:
-    """Whether so few events of a copy show that the analyzer does not work on what it does not know."""
+    """Return whether an analyzer found far fewer events on an unknown copy than expected."""
     return expected >= COPY_EVENTS and found < expected / COPY_EVENTS_RATIO
 
 
@@ -241,8 +241,10 @@ def late_work(late_cpu_s: float, pass_cpu_s: float, waited_s: float) -> Observat
 
 
 def meddled(left: Scheduling | None, before: Scheduling | None, after: Scheduling | None, stopped: bool) -> str:
-    """What was done to a worker, so that it became slower: in between its requests, where it does nothing itself, and while it was
-    asked; '' where nothing was. ``left``: as its last request left it."""
+    """Return how somebody slowed a worker down, between its requests or during one; empty if nobody did.
+
+    ``left``, ``before``, ``after``: its scheduling at the end of the last request, at the beginning and at the end of this one.
+    """
     if stopped:
         return "it was stopped by a signal"
     if left is None or before is None or after is None:

@@ -17,7 +17,7 @@ _SELF = Path("/proc/self")
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a process used between two readings. ``cpu_s``: all threads and child processes.
+    """CPU time and memory that a process used between two readings. ``cpu_s``: all threads and child processes.
     ``run_queue_s``: summed over threads, the time that they were ready to run
     and waited for a core (second field of /proc/self/task/*/schedstat; None where the kernel does not say).
     ``rss_peak_bytes``: the highest resident size in between, with that of each child process that is there at the end."""

@@ -59,7 +59,7 @@ def remarks_on(folder: Path, record: BaseModel) -> tuple[str, ...]:
 
 
 def marked(folder: Path, record: M) -> M:
-    """The record as a page shows it: its notes say, too, what a reader of the folder must know."""
+    """Return the record for a page, with remarks about the folder added to its notes."""
     known: Any = record
     remarks = [text for text in remarks_on(folder, record) if text not in known.notes]
     return record.model_copy(update={"notes": [*known.notes, *remarks]}) if remarks else record

@@ -252,7 +252,7 @@ class Executor:
         return self._private.name_only(clip, self.order.infos[clip])
 
     def _own_words(self, task: Task | None, reason: str) -> str:
-        """What a worker says of a clip, with the name and the path that the clip has."""
+        """Replace the neutral name and path in a worker's text with those of the clip."""
         return reason if task is None else self._told(task).original_names(reason)
 
     def _upstream(self, task: Task) -> dict[str, AnalyzerResult]:

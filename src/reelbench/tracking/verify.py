@@ -48,7 +48,7 @@ def verify(runs_dir: Path, uri: str | None = None) -> list[Answer]:
 
 
 def _whole(folder: Path, kind: Kind[Any], record: Any) -> Iterator[tuple[Path, Kind[Any], Any]]:
-    """A folder and what became child runs of it."""
+    """A folder, with the folders inside it that are its child runs in MLflow."""
     yield folder, kind, record
     for part in kind.parts(folder, record):
         yield from _whole(part.folder, part.kind, part.kind.read(part.folder))
